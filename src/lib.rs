@@ -1,0 +1,4 @@
+//! berth: a berth for every pod.
+
+pub mod netns;
+pub mod nri;
