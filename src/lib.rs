@@ -1,4 +1,8 @@
 //! berth: a berth for every pod.
 
+pub mod decide;
+pub mod dialect;
+pub mod identity;
+pub mod lifecycle;
 pub mod netns;
 pub mod nri;
