@@ -1,5 +1,6 @@
 //! berth: a berth for every pod.
 
+pub mod config;
 pub mod decide;
 pub mod dialect;
 pub mod identity;

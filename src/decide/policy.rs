@@ -6,7 +6,7 @@ use glob::Pattern;
 use std::collections::BTreeMap;
 
 /// Shell patterns; a leading `!` excludes. Matches what some pattern matches and no excluding one does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Patterns {
     include: Vec<Pattern>,
     exclude: Vec<Pattern>,
