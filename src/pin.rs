@@ -1,33 +1,87 @@
 //! The name of a pin: the one key under which its mount, its record and its lock are found.
+//!
+//! A [`PinName`] is one component of a path by construction: it cannot escape the directory.
 
-use crate::identity::{IdError, SandboxId, Scope};
+use crate::identity::{SandboxId, Scope};
 use std::fmt;
 
-/// Every pin's file name starts with this, so what is berth's is told from what is not by name alone.
-pub const PREFIX: &str = "berth-";
+/// What every pin's file name begins with, so that a file's owner is certain.
+const PREFIX: &str = "berth-";
+/// The longest id. With prefix and scope the name stays well below NAME_MAX (255).
+const MAX_ID: usize = 128;
+/// `-` and eight hex digits.
+const SCOPE_LEN: usize = 9;
 
-/// The file name of a pin: `berth-<sandbox id>`, and outside the CRI `berth-<id>-<8 hex digits of the scope>`.
-/// Holds: one path component, no hidden one, at most 143 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PinName(Box<str>);
+/// The file name of a pin: `berth-<id>` or `berth-<id>-<8 hex digits of the scope>`.
+///
+/// Holds: the id is 1 to 128 characters, the first of `[A-Za-z0-9]`, the others of `[A-Za-z0-9_.-]`. So the name has no
+/// slash, is neither `.` nor `..`, is printable and fits into a directory entry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PinName(String);
+
+/// Why a string is not the id of a pin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// No character at all.
+    #[error("pin id: is empty")]
+    Empty,
+    /// More characters than an id may have.
+    #[error("pin id: has {0} bytes, at most {MAX_ID} are allowed")]
+    TooLong(usize),
+    /// A character that an id may not contain, or not at its start.
+    #[error("pin id {id:?}: character {bad:?} is not allowed at position {at}")]
+    Character {
+        /// The string that was refused.
+        id: String,
+        /// The first offending character.
+        bad: char,
+        /// Its byte position.
+        at: usize,
+    },
+    /// A file name that does not begin with the prefix of pins.
+    #[error("file name {0:?}: does not begin with {PREFIX:?}")]
+    Prefix(String),
+}
 
 impl PinName {
-    /// The name of the pin of `sandbox`.
+    /// The name of the pin of `sandbox`: its id, and outside the CRI the scope in which the id is unique.
     #[must_use]
-    pub fn new(scope: &Scope, sandbox: &SandboxId) -> Self {
+    pub fn of(scope: &Scope, sandbox: &SandboxId) -> Self {
         match scope.tag() {
-            None => Self(format!("{PREFIX}{sandbox}").into()),
-            Some(tag) => Self(format!("{PREFIX}{sandbox}-{tag:08x}").into()),
+            None => Self(format!("{PREFIX}{sandbox}")),
+            Some(tag) => Self(format!("{PREFIX}{sandbox}-{tag:08x}")),
         }
     }
 
-    /// The pin a file name stands for; `None` if it is not one of berth's.
+    /// The name of the pin of `id`.
     ///
     /// # Errors
-    /// A name with berth's prefix that berth would never have made.
-    pub fn parse(file_name: &str) -> Result<Option<Self>, IdError> {
-        let Some(id) = file_name.strip_prefix(PREFIX) else { return Ok(None) };
-        SandboxId::try_from(id).map(|_| Some(Self(file_name.into())))
+    /// [`NameError`] when `id` is not made as the type demands.
+    pub fn new(id: &str) -> Result<Self, NameError> {
+        check(id, MAX_ID)?;
+        Ok(Self(format!("{PREFIX}{id}")))
+    }
+
+    /// The name of the pin of `id` where ids are unique within `scope` only.
+    ///
+    /// An id that itself ends in `-` and eight hex digits can meet a scoped one; engines' ids have no dash.
+    ///
+    /// # Errors
+    /// As [`PinName::new`].
+    pub fn scoped(id: &str, scope: u32) -> Result<Self, NameError> {
+        check(id, MAX_ID)?;
+        Ok(Self(format!("{PREFIX}{id}-{scope:08x}")))
+    }
+
+    /// Reads a file name back, as a directory listing gives it. Whether it carries a scope is not looked at.
+    ///
+    /// # Errors
+    /// [`NameError::Prefix`] for names that are none of berth's, the others for names that berth cannot have written.
+    pub fn parse(file_name: &str) -> Result<Self, NameError> {
+        let rest = file_name.strip_prefix(PREFIX).ok_or_else(|| NameError::Prefix(file_name.to_owned()))?;
+        check(rest, MAX_ID + SCOPE_LEN)?;
+        Ok(Self(file_name.to_owned()))
     }
 
     /// The file name.
@@ -37,31 +91,42 @@ impl PinName {
     }
 }
 
+impl TryFrom<&str> for PinName {
+    type Error = NameError;
+
+    fn try_from(id: &str) -> Result<Self, NameError> {
+        Self::new(id)
+    }
+}
+
 impl fmt::Display for PinName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::identity::Engine;
+/// Whether a file name claims to be a pin's, well-formed or not.
+#[must_use]
+pub fn claims(file_name: &str) -> bool {
+    file_name.starts_with(PREFIX)
+}
 
-    #[test]
-    fn names_of_equal_ids_differ_between_scopes() {
-        let id = SandboxId::try_from("abc").expect("id");
-        let cri = PinName::new(&Scope::cri(Engine::Containerd), &id);
-        let ctr = PinName::new(&Scope { engine: Engine::Containerd, root: "default".into() }, &id);
-        assert_eq!(cri.as_str(), "berth-abc");
-        assert!(ctr.as_str().starts_with("berth-abc-") && ctr.as_str().len() == "berth-abc-".len() + 8);
-        assert_eq!(PinName::parse(ctr.as_str()), Ok(Some(ctr)));
+fn check(id: &str, max: usize) -> Result<(), NameError> {
+    if id.is_empty() {
+        return Err(NameError::Empty);
     }
-
-    #[test]
-    fn what_is_not_berths_is_told_by_name() {
-        assert_eq!(PinName::parse("cni-1234"), Ok(None));
-        assert!(PinName::parse("berth-").is_err());
-        assert!(PinName::parse("berth-../x").is_err());
+    if id.len() > max {
+        return Err(NameError::TooLong(id.len()));
+    }
+    match id.char_indices().find(|&(at, c)| !allowed(at, c)) {
+        None => Ok(()),
+        Some((at, bad)) => Err(NameError::Character { id: id.to_owned(), bad, at }),
     }
 }
+
+fn allowed(at: usize, c: char) -> bool {
+    c.is_ascii_alphanumeric() || (at > 0 && matches!(c, '_' | '.' | '-'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -154,7 +154,7 @@ impl Ledger {
             let file = entry.file_name();
             let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX)).map(PinName::parse);
             match name {
-                Some(Ok(Some(name))) => match read(&entry.path()) {
+                Some(Ok(name)) => match read(&entry.path()) {
                     Ok(Some(record)) => listing.records.push((name, record)),
                     Ok(None) => {} // removed since it was listed
                     Err(error) => listing.unreadable.push(error),

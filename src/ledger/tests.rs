@@ -9,7 +9,7 @@ fn ledger() -> (tempfile::TempDir, Ledger) {
 }
 
 fn name(text: &str) -> PinName {
-    PinName::parse(text).expect("valid").expect("berth's")
+    PinName::parse(text).expect("valid")
 }
 
 #[test]
