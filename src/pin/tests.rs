@@ -1,8 +1,6 @@
 use super::PinName;
 use crate::identity::{Engine, SandboxId, Scope};
 
-//! Tests.
-
 #[test]
 fn pins_of_equal_ids_differ_between_scopes() {
     let id = SandboxId::try_from("abc").unwrap();
