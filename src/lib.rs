@@ -1,5 +1,6 @@
 //! berth: a berth for every pod.
 
+pub mod apply;
 pub mod clock;
 pub mod config;
 pub mod decide;
