@@ -122,6 +122,20 @@ pub enum MuxError {
     },
 }
 
+impl MuxError {
+    /// Whether the peer closed its socket, told by a write or reset instead of an end of stream.
+    #[must_use]
+    pub fn is_hang_up(&self) -> bool {
+        match self {
+            Self::Read { source } | Self::Write { source } => matches!(
+                source.kind(),
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// The multiplexer of one trunk, in charge of reading it.
 ///
 /// Holds: dropping it, or the future of [`Mux::run`], closes the trunk and ends every logical
