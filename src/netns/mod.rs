@@ -23,6 +23,8 @@ mod reach;
 mod store;
 mod sys;
 mod tasks;
+#[cfg(test)]
+mod testing;
 
 pub use error::NetnsError;
 pub use handle::{Netns, NetnsId, host_ids, id_of};

@@ -55,9 +55,13 @@ impl Store {
                 id: ns.id(),
             });
         }
-        let dir = self.dir()?;
+        self.adopt_below(&self.dir()?, name, ns)
+    }
+
+    /// The same, in the directory as opened by the caller.
+    pub(super) fn adopt_below(&self, dir: &Dir<'_>, name: &PinName, ns: &Netns) -> Result<Pin> {
         for _ in 0..ATTEMPTS {
-            let found = match dir.probe(name)? {
+            let found = match dir.probe(name.as_str())? {
                 Probe::Pinned(there) => return self.settled(name, ns, &there),
                 Probe::Foreign(what) => {
                     return Err(NetnsError::Foreign {
@@ -67,7 +71,7 @@ impl Store {
                 }
                 Probe::Absent => dir.create_placeholder(name)?.map(|fd| (fd, Origin::Ours)),
                 Probe::Placeholder => dir
-                    .open_at(name, OFlag::empty())?
+                    .open_at(name.as_str(), OFlag::empty())?
                     .map(|fd| (fd, Origin::Found)),
             };
             let Some((fd, origin)) = found else { continue };
@@ -75,7 +79,7 @@ impl Store {
                 file: File::from(fd),
                 origin,
             };
-            if let Some(pin) = self.complete(&dir, name, ns, &placeholder)? {
+            if let Some(pin) = self.complete(dir, name, ns, &placeholder)? {
                 return Ok(pin);
             }
         }
@@ -141,7 +145,7 @@ fn is_current(dir: &Dir<'_>, name: &PinName, at: &Placeholder) -> Result<bool> {
 
 /// Takes back the mount that this call has made below `dir`, then its placeholder.
 fn undo_mount(dir: &Dir<'_>, name: &PinName, ns: &Netns, at: &Placeholder) -> Result<()> {
-    if let Probe::Pinned(ours) = dir.probe(name)?
+    if let Probe::Pinned(ours) = dir.probe(name.as_str())?
         && ours.id() == ns.id()
     {
         sys::detach(ours.as_fd()).on("detach", &dir.path_of(name))?;
