@@ -2,14 +2,15 @@
 #![allow(clippy::disallowed_methods)] // makes by hand what the code must cope with, on threads that end
 
 use std::fs;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::gettid;
 
@@ -119,6 +120,16 @@ pub(super) fn bind(from: impl AsRef<Path>, onto: impl AsRef<Path>, flags: MsFlag
     .unwrap();
 }
 
+/// Moves the calling thread into a mount namespace that has of `/run` only `dir`, as a volume's bind mount.
+pub(super) fn container_with_only(dir: &str) {
+    enter(CloneFlags::CLONE_NEWNS);
+    tmpfs("/mnt");
+    fs::create_dir("/mnt/netns").unwrap();
+    bind(dir, "/mnt/netns", MsFlags::empty());
+    umount2(ROOT, MntFlags::MNT_DETACH).unwrap();
+    bind("/mnt", ROOT, MsFlags::MS_REC);
+}
+
 /// Binds a namespace on a new file, as engines do.
 pub(super) fn engine_file(path: impl AsRef<Path>, ns: &Netns) {
     fs::write(path.as_ref(), "").unwrap();
@@ -186,5 +197,41 @@ impl Witness {
             assert!(Instant::now() < deadline, "the namespace is still alive");
             thread::yield_now();
         }
+    }
+}
+
+/// A procfs of a PID namespace of its own: it shows only what the test starts.
+pub(super) struct OwnProc {
+    pub(super) path: &'static Path,
+    init: Child,
+}
+
+impl OwnProc {
+    /// Mounts it at `/run/proc`. Processes that the calling thread starts afterwards are in it.
+    pub(super) fn new() -> Self {
+        enter(CloneFlags::CLONE_NEWPID);
+        fs::create_dir("/run/proc").unwrap();
+        // The mount belongs to the PID namespace of who makes it: of the child, not of this thread.
+        let script = "mount -t proc proc /run/proc && echo up && exec sleep 1000";
+        let mut init = Command::new("sh")
+            .args(["-c", script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = [0; 3];
+        init.stdout.take().unwrap().read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"up\n");
+        Self {
+            path: Path::new("/run/proc"),
+            init,
+        }
+    }
+}
+
+impl Drop for OwnProc {
+    fn drop(&mut self) {
+        // Takes all others of the namespace with it. Not waited for: it ends after the last zombie in it has been
+        // reaped, and a test that failed may have left one.
+        self.init.kill().expect("end the PID namespace");
     }
 }

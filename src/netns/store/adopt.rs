@@ -125,12 +125,20 @@ impl Store {
             }
         }
         // By its full path, not below `dir`: what counts is what others find there.
-        match stat(&path) {
-            Ok(now) if NetnsId::of(&now) == ns.id() => Ok(Some(Pin {
+        if stat(&path).is_ok_and(|now| NetnsId::of(&now) == ns.id()) {
+            return Ok(Some(Pin {
                 name: name.clone(),
                 id: ns.id(),
-            })),
-            _ => Err(NetnsError::Covered { path }.after(undo_mount(dir, name, ns, at))),
+            }));
+        }
+        match dir.probe(name.as_str())? {
+            // It stands below `dir`, but its path does not lead there.
+            Probe::Pinned(ours) if ours.id() == ns.id() => {
+                let undone = sys::detach(ours.as_fd()).on("detach", &path);
+                let undone = undone.and_then(|()| undo_placeholder(dir, name, at));
+                Err(NetnsError::Covered { path }.after(undone))
+            }
+            _ => Ok(None), // released meanwhile
         }
     }
 }
@@ -141,16 +149,6 @@ fn is_current(dir: &Dir<'_>, name: &PinName, at: &Placeholder) -> Result<bool> {
     let now = dir.stat(name.as_str())?;
     Ok(held.st_dev == dir.dev()
         && now.is_some_and(|now| (now.st_dev, now.st_ino) == (held.st_dev, held.st_ino)))
-}
-
-/// Takes back the mount that this call has made below `dir`, then its placeholder.
-fn undo_mount(dir: &Dir<'_>, name: &PinName, ns: &Netns, at: &Placeholder) -> Result<()> {
-    if let Probe::Pinned(ours) = dir.probe(name.as_str())?
-        && ours.id() == ns.id()
-    {
-        sys::detach(ours.as_fd()).on("detach", &dir.path_of(name))?;
-    }
-    undo_placeholder(dir, name, at)
 }
 
 /// Takes back the placeholder, if this call has made it and it is still there. The lock is held.

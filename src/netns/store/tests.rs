@@ -1,6 +1,7 @@
 //! The store against the real kernel, in namespaces of each test's own.
 
 mod adopt;
+mod child;
 mod crash;
 mod directory;
 mod race;
