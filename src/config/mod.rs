@@ -1,0 +1,126 @@
+//! The configuration: one YAML file, good without any.
+//!
+//! Reading never stops at the first mistake: every unknown key and every wrong value is reported with the file,
+//! its path in the file and what was expected. A file with a mistake is not used in part.
+
+mod read;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use crate::decide::policy::Policy;
+use crate::identity::fnv1a;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Where the configuration is looked for unless told otherwise. It may be absent.
+pub const DEFAULT_PATH: &str = "/etc/berth/config.yaml";
+
+/// What holds without a file; also what `berth config default` prints.
+pub const DEFAULT_TEXT: &str = include_str!("default.yaml");
+
+/// Larger files are refused before they are parsed: a real one has a few kilobytes, and what is mounted at the
+/// path by mistake may be anything.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A configuration without mistakes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Which pods, and how.
+    pub policy: Policy,
+    /// Where the host's `/proc` is mounted, if that is not `/proc`: a container sees its own there.
+    pub host_proc: Option<PathBuf>,
+    /// Names this configuration in records: the same text gives the same name in every build.
+    pub hash: u64,
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where in the file, like `profiles[0].netns`; empty for the file itself.
+    pub path: String,
+    /// What is wrong and what was expected.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("config {path}: {step}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What was being done.
+        step: &'static str,
+        /// Why it could not.
+        source: std::io::Error,
+    },
+    /// The file is larger than any configuration.
+    #[error("config {path}: has more than {MAX_BYTES} bytes; is it the right file?")]
+    TooLarge {
+        /// The file.
+        path: String,
+    },
+    /// The text has mistakes: all of them.
+    #[error("config {path}: {}", list(problems))]
+    Invalid {
+        /// The file.
+        path: String,
+        /// At least one.
+        problems: Vec<Problem>,
+    },
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Config {
+    /// Reads the file at `path`; without one, at [`DEFAULT_PATH`], where absence means the defaults.
+    ///
+    /// # Errors
+    /// A named file that is absent, and any file that cannot be read or has mistakes.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        match path {
+            Some(path) => Self::parse(&read_text(path)?, &path.display().to_string()),
+            None => match read_text(Path::new(DEFAULT_PATH)) {
+                Ok(text) => Self::parse(&text, DEFAULT_PATH),
+                Err(ConfigError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    Self::parse(DEFAULT_TEXT, "built-in default")
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// Parses `text`, which errors call `origin`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with every mistake.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let invalid = |problems| ConfigError::Invalid { path: origin.to_owned(), problems };
+        let value: serde_yaml::Value = serde_yaml::from_str(text)
+            .map_err(|error| invalid(vec![Problem { path: String::new(), message: error.to_string() }]))?;
+        let (policy, host_proc) = read::config(&value).map_err(invalid)?;
+        Ok(Self { policy, host_proc, hash: fnv1a(text.as_bytes()) })
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let io = |step| move |source| ConfigError::Io { path: path.display().to_string(), step, source };
+    let file = std::fs::File::open(path).map_err(io("open"))?;
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(io("read"))?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > MAX_BYTES) {
+        return Err(ConfigError::TooLarge { path: path.display().to_string() });
+    }
+    Ok(text)
+}

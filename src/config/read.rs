@@ -1,0 +1,167 @@
+//! From a YAML tree to profiles: one function per object of the file.
+
+use super::Problem;
+use super::walk::{Node, Problems};
+use crate::decide::policy::{NetnsPolicy, OnContradiction, OnFailure, Patterns, Policy, Profile};
+use crate::decide::template::Template;
+use crate::dialect::{Dialect, identity_key};
+use serde_yaml::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Longest annotation key Kubernetes accepts: a prefix of 253, a slash, a name of 63.
+const MAX_KEY: usize = 317;
+
+pub(super) fn config(value: &Value) -> Result<(Policy, Option<PathBuf>), Vec<Problem>> {
+    let mut problems = Problems::default();
+    let root = Node { value, path: String::new() };
+    let mut profiles = None;
+    let mut host_proc = None;
+    for (key, node) in root.entries(&["profiles", "hostProc"], &mut problems) {
+        match key {
+            "profiles" => {
+                profiles = Some(node.items(&mut problems).iter().map(|item| profile(item, &mut problems)).collect())
+            }
+            _ => host_proc = absolute(&node, &mut problems),
+        }
+    }
+    let profiles: Vec<Profile> = profiles.unwrap_or_else(|| vec![default_profile()]);
+    unique_names(&profiles, &mut problems);
+    if problems.0.is_empty() { Ok((Policy { profiles }, host_proc)) } else { Err(problems.0) }
+}
+
+/// What a profile says that says nothing. The same as the file `default.yaml`, which a test compares.
+fn default_profile() -> Profile {
+    Profile {
+        name: "default".to_owned(),
+        handlers: patterns_of(&["?*"]),
+        namespaces: patterns_of(&["*"]),
+        dialects: vec![Dialect::Ocid, Dialect::Containerd],
+        annotations: BTreeMap::new(),
+        netns: NetnsPolicy::Swap,
+        on_failure: OnFailure::Fail,
+        on_contradiction: OnContradiction::Correct,
+    }
+}
+
+fn patterns_of(texts: &[&str]) -> Patterns {
+    Patterns::parse(texts.iter().copied()).unwrap_or_default()
+}
+
+fn unique_names(profiles: &[Profile], problems: &mut Problems) {
+    for (at, profile) in profiles.iter().enumerate() {
+        if let Some(first) = profiles[..at].iter().position(|other| other.name == profile.name) {
+            problems.add(
+                &format!("profiles[{at}].name"),
+                format!("{:?} is the name of profiles[{first}] too", profile.name),
+            );
+        }
+    }
+}
+
+fn absolute(node: &Node<'_>, problems: &mut Problems) -> Option<PathBuf> {
+    let path = PathBuf::from(node.text("an absolute path", problems)?);
+    if !path.is_absolute() {
+        problems.add(&node.path, format!("expected an absolute path, got {:?}", path.display().to_string()));
+        return None;
+    }
+    Some(path)
+}
+
+fn profile(node: &Node<'_>, problems: &mut Problems) -> Profile {
+    const KEYS: [&str; 7] = ["name", "match", "dialects", "annotations", "netns", "onFailure", "onContradiction"];
+    let mut profile = default_profile();
+    let mut named = false;
+    for (key, value) in node.entries(&KEYS, problems) {
+        match key {
+            "name" => {
+                named = true;
+                name(&value, problems).into_iter().for_each(|text| text.clone_into(&mut profile.name));
+            }
+            "match" => matches(&value, &mut profile, problems),
+            "dialects" => profile.dialects = dialects(&value, problems),
+            "annotations" => profile.annotations = annotations(&value, problems),
+            "netns" => {
+                let choices = [("swap", NetnsPolicy::Swap), ("leave", NetnsPolicy::Leave)];
+                profile.netns = value.choice(&choices, problems).unwrap_or(profile.netns);
+            }
+            "onFailure" => {
+                let choices = [("Fail", OnFailure::Fail), ("Ignore", OnFailure::Ignore)];
+                profile.on_failure = value.choice(&choices, problems).unwrap_or(profile.on_failure);
+            }
+            _ => {
+                let choices = [("Correct", OnContradiction::Correct), ("Refuse", OnContradiction::Refuse)];
+                profile.on_contradiction = value.choice(&choices, problems).unwrap_or(profile.on_contradiction);
+            }
+        }
+    }
+    if !named {
+        problems.add(&node.path, "expected a profile with a name");
+    }
+    profile
+}
+
+fn name<'a>(node: &Node<'a>, problems: &mut Problems) -> Option<&'a str> {
+    let text = node.text("a name", problems)?;
+    let good = (1..=63).contains(&text.len())
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.'));
+    if !good {
+        problems.add(&node.path, format!("expected 1 to 63 letters, digits, '-', '_', '.', got {text:?}"));
+    }
+    good.then_some(text)
+}
+
+fn matches(node: &Node<'_>, profile: &mut Profile, problems: &mut Problems) {
+    for (key, value) in node.entries(&["runtimeHandlers", "namespaces"], problems) {
+        let field = if key == "namespaces" { &mut profile.namespaces } else { &mut profile.handlers };
+        if let Some(patterns) = patterns(&value, problems) {
+            *field = patterns;
+        }
+    }
+}
+
+fn patterns(node: &Node<'_>, problems: &mut Problems) -> Option<Patterns> {
+    let items = node.items(problems);
+    let texts: Vec<_> = items.iter().filter_map(|item| item.text("a shell pattern", problems)).collect();
+    match Patterns::parse(texts) {
+        Ok(patterns) => Some(patterns),
+        Err((text, error)) => {
+            problems.add(&node.path, format!("expected shell patterns, {text:?} is none: {}", error.msg));
+            None
+        }
+    }
+}
+
+fn dialects(node: &Node<'_>, problems: &mut Problems) -> Vec<Dialect> {
+    let choices = [Dialect::Ocid, Dialect::Containerd, Dialect::CriO].map(|dialect| (dialect.as_str(), dialect));
+    node.items(problems).iter().filter_map(|item| item.choice(&choices, problems)).collect()
+}
+
+fn annotations(node: &Node<'_>, problems: &mut Problems) -> BTreeMap<String, Template> {
+    let mut annotations = BTreeMap::new();
+    for (key, value) in node.mapping(problems) {
+        if let Some(mistake) = bad_annotation_key(key) {
+            problems.add(&value.path, mistake);
+            continue;
+        }
+        let Some(text) = value.text("text with placeholders", problems) else { continue };
+        match Template::parse(text) {
+            Ok(template) => {
+                annotations.insert(key.to_owned(), template);
+            }
+            Err(error) => problems.add(&value.path, error.to_string()),
+        }
+    }
+    annotations
+}
+
+/// NRI reads a key with a leading `-` as "remove", so such a key could never be written.
+fn bad_annotation_key(key: &str) -> Option<String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    if key.is_empty() || key.len() > MAX_KEY || key.starts_with('-') || !key.chars().all(legal) {
+        return Some(
+            "expected an annotation key: letters, digits, '-', '_', '.', '/', not starting with '-'".to_owned(),
+        );
+    }
+    identity_key(key).map(|(dialect, _)| format!("an identity key of the {} dialect: use `dialects`", dialect.as_str()))
+}

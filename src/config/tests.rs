@@ -1,0 +1,98 @@
+use super::*;
+use crate::decide::policy::{NetnsPolicy, OnFailure};
+use crate::dialect::Dialect;
+
+fn problems(text: &str) -> Vec<String> {
+    match Config::parse(text, "test.yaml") {
+        Err(ConfigError::Invalid { problems, .. }) => problems.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_printed_default_is_what_holds_without_a_file() {
+    let printed = Config::parse(DEFAULT_TEXT, "default").expect("default");
+    assert_eq!(printed.policy, Config::parse("{}", "empty").expect("empty").policy);
+    assert_eq!(printed.policy, Config::parse("", "nothing").expect("nothing").policy);
+    assert_eq!(printed.host_proc, None);
+}
+
+#[test]
+fn the_default_selects_every_named_handler_and_never_the_default_one() {
+    let policy = Config::parse(DEFAULT_TEXT, "default").expect("default").policy;
+    assert!(policy.select("", "default").is_none());
+    let profile = policy.select("kata-qemu", "kube-system").expect("named");
+    assert_eq!(profile.dialects, [Dialect::Ocid, Dialect::Containerd]);
+    assert_eq!((profile.netns, profile.on_failure), (NetnsPolicy::Swap, OnFailure::Fail));
+}
+
+#[test]
+fn all_mistakes_are_told_in_one_go_each_with_path_and_expectation() {
+    let text = r#"
+profile: []
+hostProc: relative/proc
+profiles:
+  - name: a
+    netns: swp
+    onFailure: fail
+    match: {runtimeHandlers: kata, namespace: ["*"]}
+  - name: a
+    dialects: [ocid, dockershim]
+    annotations:
+      ocid/sandbox_id: "x"
+      "-a": "x"
+      ok: "{pod.nmae}"
+      number: 5
+  - match: {namespaces: ["a***"]}
+  - 7
+"#;
+    let found = problems(text);
+    let expected = [
+        "profile: unknown key, expected one of profiles, hostProc",
+        "hostProc: expected an absolute path, got \"relative/proc\"",
+        "profiles[0].netns: expected swap or leave, got \"swp\"",
+        "profiles[0].onFailure: expected Fail or Ignore, got \"fail\"",
+        "profiles[0].match.namespace: unknown key, expected one of runtimeHandlers, namespaces",
+        "profiles[0].match.runtimeHandlers: expected a list, got \"kata\"",
+        "profiles[1].dialects[1]: expected ocid or containerd or cri-o, got \"dockershim\"",
+        "profiles[1].annotations.ocid/sandbox_id: an identity key of the ocid dialect: use `dialects`",
+        "profiles[1].annotations.ok: unknown placeholder {pod.nmae}",
+        "profiles[1].annotations.number: expected text with placeholders, got 5",
+        "profiles[1].annotations.-a: expected an annotation key",
+        "profiles[1].name: \"a\" is the name of profiles[0] too",
+        "profiles[2]: expected a profile with a name",
+        "profiles[2].match.namespaces: expected shell patterns, \"a***\" is none",
+        "profiles[3]: expected a mapping, got 7",
+    ];
+    for start in expected {
+        assert!(found.iter().any(|problem| problem.starts_with(start)), "{start}\nin {found:#?}");
+    }
+}
+
+#[test]
+fn text_that_is_no_yaml_is_told_with_its_line() {
+    assert!(problems("profiles: [")[0].contains("line 2"), "{:?}", problems("profiles: ["));
+    assert_eq!(problems("a: 1\na: 2").len(), 1);
+    assert_eq!(problems("just text"), ["expected a mapping, got \"just text\""]);
+}
+
+#[test]
+fn an_empty_list_of_profiles_selects_nothing() {
+    let policy = Config::parse("profiles: []", "t").expect("valid").policy;
+    assert!(policy.select("kata", "default").is_none());
+}
+
+#[test]
+fn a_named_file_must_exist_and_be_small() {
+    let absent = Config::load(Some(Path::new("/nonexistent/berth.yaml"))).expect_err("absent");
+    assert_eq!(absent.to_string(), "config /nonexistent/berth.yaml: open");
+    let large = Config::load(Some(Path::new("/dev/zero"))).expect_err("endless");
+    assert!(matches!(large, ConfigError::TooLarge { .. }), "{large}");
+}
+
+#[test]
+fn the_hash_names_the_text() {
+    let hash = |text| Config::parse(text, "t").expect("valid").hash;
+    assert_eq!(hash("{}"), hash("{}"));
+    assert_ne!(hash("{}"), hash("{} "));
+}

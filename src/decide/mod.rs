@@ -1,0 +1,142 @@
+//! The decision: what a container is told and given. Total and pure; every door calls it.
+//!
+//! Rules, in order of precedence; each has its function below and its rows in the tests:
+//!
+//! 1. What no profile selects is left byte for byte. ([`decide`])
+//! 2. A standalone container is cleaned of identity keys and never stamped. ([`cleaned`])
+//! 3. A member whose path leads to another pod's pin is refused. ([`veto`])
+//! 4. The path is swapped where the pod has a network namespace of its own, the profile wants it, the runtime
+//!    can do it and the pin reaches the engine; else it stays, with the reason. ([`netns`])
+//! 5. The dialects asked for are complete and right; every other identity key agrees or goes; dockershim's
+//!    always go. ([`identity`]) Contradictions are corrected, or refused where the profile says so.
+//! 6. Extra annotations are written; one whose facts are missing is left out. ([`extras`])
+//! 7. What is right already is not written again, so no key changes its owner for nothing.
+
+pub mod facts;
+pub mod policy;
+pub mod template;
+pub mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use crate::dialect::{Dialect, Field, Identity};
+use crate::identity::{Engine, Role};
+use facts::{Door, Facts, Lead, Network, Swap};
+use policy::{NetnsPolicy, OnContradiction, Policy, Profile};
+use template::Fields;
+use verdict::{Netns, Plan, Reason, Refusal, Verdict};
+
+/// Decides. Holds: on `Adjust`, no key is both set and removed, and nothing is set to the value it has.
+#[must_use]
+pub fn decide(facts: &Facts<'_>, policy: &Policy) -> Verdict {
+    let Some(profile) = policy.select(facts.handler, &facts.pod.namespace) else {
+        return Verdict::Leave(Reason::NotSelected);
+    };
+    if facts.role == Role::Standalone {
+        return cleaned(facts);
+    }
+    if let Some(refusal) = veto(facts) {
+        return Verdict::Refuse(refusal);
+    }
+    let mut plan = Plan::new(netns(facts, profile));
+    identity(facts, profile, &mut plan);
+    if profile.on_contradiction == OnContradiction::Refuse && !plan.contradictions.is_empty() {
+        return Verdict::Refuse(Refusal::Contradiction(plan.contradictions));
+    }
+    extras(facts, profile, &mut plan);
+    conclude(plan)
+}
+
+fn conclude(plan: Plan) -> Verdict {
+    match plan.netns {
+        Netns::Keep(reason) if plan.set.is_empty() && plan.remove.is_empty() => Verdict::Leave(reason),
+        _ => Verdict::Adjust(plan),
+    }
+}
+
+/// Rule 2.
+fn cleaned(facts: &Facts<'_>) -> Verdict {
+    let mut plan = Plan::new(Netns::Keep(Reason::Standalone));
+    for key in Dialect::ALL.into_iter().flat_map(Dialect::keys) {
+        if facts.annotations.get(key.name).is_some() {
+            plan.remove.insert(key.name.to_owned());
+            plan.contradictions.push(key.name.to_owned());
+        }
+    }
+    conclude(plan)
+}
+
+/// Rule 3. A veto, never a proof: a path that leads to the right place says nothing about who asks.
+fn veto(facts: &Facts<'_>) -> Option<Refusal> {
+    match (&facts.network, facts.role) {
+        (Network::Own { lead: Lead::Other(sandbox) }, Role::Member) => Some(Refusal::ForeignNetns(sandbox.clone())),
+        _ => None,
+    }
+}
+
+/// Rule 4.
+fn netns(facts: &Facts<'_>, profile: &Profile) -> Netns {
+    let lead = match &facts.network {
+        Network::Host => return Netns::Keep(Reason::HostNetwork),
+        Network::Unknown => return Netns::Keep(Reason::NoNetns),
+        Network::Own { lead } => lead,
+    };
+    match (profile.netns, facts.swap) {
+        (NetnsPolicy::Leave, _) => Netns::Keep(Reason::ProfileLeavesNetns),
+        (_, Swap::RuntimeCannot) => Netns::Keep(Reason::RuntimeCannotSwap),
+        (_, Swap::PinsDoNotReach) => Netns::Keep(Reason::PinsDoNotReach),
+        _ if matches!(lead, Lead::Host | Lead::Nowhere) => Netns::SwapStray,
+        _ => Netns::Swap,
+    }
+}
+
+/// Rule 5.
+fn identity(facts: &Facts<'_>, profile: &Profile, plan: &mut Plan) {
+    let identity = Identity { role: facts.role, sandbox: facts.sandbox, pod: facts.pod };
+    for dialect in Dialect::ALL {
+        let wanted = profile.dialects.contains(&dialect) && can_write(facts, dialect);
+        for key in dialect.keys() {
+            let present = facts.annotations.get(key.name);
+            let contradicts = present.is_some_and(|value| !dialect.agrees(key.field, value, &identity));
+            if contradicts {
+                plan.contradictions.push(key.name.to_owned());
+            }
+            let value = dialect.value(key.field, &identity).filter(|_| wanted && key.field != Field::LongName);
+            match (value, present) {
+                (Some(value), present) if present != Some(value) => {
+                    plan.set.insert(key.name.to_owned(), value.to_owned());
+                }
+                (None, Some(_)) if contradicts || dialect == Dialect::Dockershim => {
+                    plan.remove.insert(key.name.to_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// CRI-O drops containerd's type key from an NRI adjustment without a word (`io.kubernetes.cri.container-type`
+/// is on its list of keys a handler must allow), which would leave an id without a type: a pair that strict
+/// readers refuse. So there the whole set stays out; the interposers write it.
+fn can_write(facts: &Facts<'_>, dialect: Dialect) -> bool {
+    !(facts.door == Door::Nri && facts.engine == Engine::CriO && dialect == Dialect::Containerd)
+}
+
+/// Rule 6.
+fn extras(facts: &Facts<'_>, profile: &Profile, plan: &mut Plan) {
+    let fields = Fields {
+        sandbox: facts.sandbox,
+        pod: facts.pod,
+        role: facts.role,
+        handler: facts.handler,
+        netns: plan.netns.swaps().then_some(facts.pin_path),
+    };
+    for (key, template) in &profile.annotations {
+        if let Some(value) = template.render(&fields)
+            && facts.annotations.get(key) != Some(&value)
+        {
+            plan.set.insert(key.clone(), value);
+        }
+    }
+}

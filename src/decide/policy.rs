@@ -1,0 +1,134 @@
+//! What the operator wants: profiles, and which of them a pod falls under. Pure; read from a file by `config`.
+
+use super::template::Template;
+use crate::dialect::Dialect;
+use glob::Pattern;
+use std::collections::BTreeMap;
+
+/// Shell patterns; a leading `!` excludes. Matches what some pattern matches and no excluding one does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Patterns {
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+}
+
+impl Patterns {
+    /// Parses a list of patterns. Only exclusions means "everything but these".
+    ///
+    /// # Errors
+    /// The first text that is no pattern, with the reason.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, (String, glob::PatternError)> {
+        let mut patterns = Self { include: Vec::new(), exclude: Vec::new() };
+        for text in texts {
+            let (list, body) = match text.strip_prefix('!') {
+                Some(body) => (&mut patterns.exclude, body),
+                None => (&mut patterns.include, text),
+            };
+            list.push(Pattern::new(body).map_err(|error| (text.to_owned(), error))?);
+        }
+        Ok(patterns)
+    }
+
+    /// Whether `name` is meant.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        let hit = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(name));
+        let meant = hit(&self.include) || (self.include.is_empty() && !self.exclude.is_empty());
+        meant && !hit(&self.exclude)
+    }
+}
+
+/// What becomes of a member's network namespace path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetnsPolicy {
+    /// It is replaced by the pin's.
+    Swap,
+    /// It stays; nothing is pinned.
+    Leave,
+}
+
+/// What happens when berth cannot do its work for a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The container is refused with one sentence that says why.
+    Fail,
+    /// It is left alone, counted and logged.
+    Ignore,
+}
+
+/// What happens when a container carries identity keys that contradict the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnContradiction {
+    /// They are overwritten or removed, counted and named in the log.
+    Correct,
+    /// The container is refused.
+    Refuse,
+}
+
+/// One way to treat the pods that match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name in logs and records.
+    pub name: String,
+    /// Runtime handlers; the default handler is the empty name.
+    pub handlers: Patterns,
+    /// Kubernetes namespaces.
+    pub namespaces: Patterns,
+    /// Dialects to write, each as a complete set.
+    pub dialects: Vec<Dialect>,
+    /// Extra annotations.
+    pub annotations: BTreeMap<String, Template>,
+    /// The path.
+    pub netns: NetnsPolicy,
+    /// Failures.
+    pub on_failure: OnFailure,
+    /// Contradictions.
+    pub on_contradiction: OnContradiction,
+}
+
+/// All profiles, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The first that matches a pod is the one that holds.
+    pub profiles: Vec<Profile>,
+}
+
+impl Policy {
+    /// The profile for pods of `handler` in `namespace`; `None` means: leave them byte for byte.
+    #[must_use]
+    pub fn select(&self, handler: &str, namespace: &str) -> Option<&Profile> {
+        self.profiles.iter().find(|profile| profile.handlers.matches(handler) && profile.namespaces.matches(namespace))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patterns(texts: &[&str]) -> Patterns {
+        Patterns::parse(texts.iter().copied()).expect("patterns")
+    }
+
+    #[test]
+    fn the_empty_name_is_the_default_handler_and_needs_a_pattern_of_its_own() {
+        assert!(!patterns(&["?*"]).matches(""));
+        assert!(patterns(&["?*"]).matches("kata"));
+        assert!(patterns(&["*"]).matches(""));
+        assert!(patterns(&[""]).matches(""));
+        assert!(!patterns(&[""]).matches("kata"));
+    }
+
+    #[test]
+    fn exclusions_win_over_inclusions_in_any_order() {
+        assert!(!patterns(&["!kube-*", "*"]).matches("kube-system"));
+        assert!(patterns(&["!kube-*"]).matches("default"));
+        assert!(!patterns(&["!kube-*"]).matches("kube-system"));
+        assert!(!patterns(&[]).matches("anything"));
+    }
+
+    #[test]
+    fn a_broken_pattern_is_named() {
+        let (text, _) = Patterns::parse(["ok", "!a***"]).expect_err("broken");
+        assert_eq!(text, "!a***");
+    }
+}

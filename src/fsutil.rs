@@ -1,0 +1,209 @@
+//! Files written whole or not at all, files read up to a limit, and locks between processes.
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What temporary files are called, so that those of a killed process are recognised.
+pub const TEMP_PREFIX: &str = ".tmp-";
+
+/// The longest pause between two tries for a lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// An operation on a file that did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[error("{op} {}", path.display())]
+pub struct FileError {
+    /// What was being done.
+    pub op: &'static str,
+    /// To what.
+    pub path: PathBuf,
+    /// Why it did not work.
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// Names the step and the object of an I/O error.
+    pub fn new(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self { op, path, source }
+    }
+
+    /// Whether the object was not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// Puts `bytes` at `path` in one step, mode 0600. Holds: whatever kills the process, `path` has the old content
+/// or the new one; what may remain is a file named [`TEMP_PREFIX`]`*`. Nothing is synced: for files under `/run`.
+///
+/// # Errors
+/// The step that failed; the old content is then in place and no temporary file is left.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let mut temp = tempfile::Builder::new()
+        .prefix(TEMP_PREFIX)
+        .tempfile_in(dir)
+        .map_err(FileError::new("create a temporary file in", dir))?;
+    temp.write_all(bytes).map_err(FileError::new("write a temporary file for", path))?;
+    temp.persist(path).map(drop).map_err(|error| FileError::new("rename a temporary file to", path)(error.error))
+}
+
+/// Reads at most `limit` bytes of the file at `path`; a symlink there is not followed.
+///
+/// # Errors
+/// The step that failed; a file with more than `limit` bytes is one, with kind `FileTooLarge`.
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let flags = (nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(FileError::new("open", path))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(FileError::new("read", path))?;
+    if u64::try_from(bytes.len()).is_ok_and(|len| len > limit) {
+        return Err(FileError::new("read", path)(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok(bytes)
+}
+
+/// Removes the file at `path`. `Ok(false)` if there was none.
+///
+/// # Errors
+/// Any other reason.
+pub fn remove_file(path: &Path) -> Result<bool, FileError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(FileError::new("remove", path)(error)),
+    }
+}
+
+/// An exclusive lock between processes (flock(2)) on a file of its own. Ends when it is dropped or the process
+/// dies.
+#[derive(Debug)]
+pub struct Lock {
+    file: Flock<File>,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, waiting at most `patience`. `Ok(None)`: somebody else has it all that time.
+    ///
+    /// A holder may remove the file ([`Lock::remove`]), so one that was unlinked while waiting is not the lock any
+    /// more, and the wait goes on with the file that is at the path then.
+    ///
+    /// # Errors
+    /// The lock file cannot be made or locked for another reason.
+    pub fn take(path: &Path, patience: Duration) -> Result<Option<Self>, FileError> {
+        let deadline = Instant::now() + patience;
+        let mut pause = Duration::from_micros(250);
+        loop {
+            if let Some(lock) = Self::try_take(path)? {
+                return Ok(Some(lock));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            // flock(2) has no time limit of its own, and a signal to break it off would be the process's.
+            std::thread::sleep(pause.min(left));
+            pause = (pause * 2).min(LOCK_PAUSE);
+        }
+    }
+
+    fn try_take(path: &Path) -> Result<Option<Self>, FileError> {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
+            .open(path)
+            .map_err(FileError::new("open the lock", path))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => {
+                let links = file.metadata().map_err(FileError::new("look at the lock", path))?.nlink();
+                Ok((links > 0).then(|| Self { file, path: path.to_owned() }))
+            }
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(FileError::new("lock", path)(errno.into())),
+        }
+    }
+
+    /// Ends the lock and removes its file: for locks of things that are gone.
+    ///
+    /// # Errors
+    /// The file could not be removed; the lock has ended all the same.
+    pub fn remove(self) -> Result<(), FileError> {
+        let removed = remove_file(&self.path);
+        drop(self.file);
+        removed.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_has_the_new_content_and_nothing_else_is_left() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("f");
+        replace_file(&path, b"one").expect("first");
+        replace_file(&path, b"two").expect("second");
+        assert_eq!(read_bounded(&path, 3).expect("read"), b"two");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn a_replacement_that_cannot_be_made_leaves_the_old_content() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("d");
+        std::fs::create_dir(&path).expect("a directory in its place");
+        let error = replace_file(&path, b"x").expect_err("rename onto a directory");
+        assert!(error.to_string().starts_with("rename a temporary file to"), "{error}");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn reading_stops_at_the_limit_and_does_not_follow_links() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("f");
+        replace_file(&path, b"four").expect("write");
+        let error = read_bounded(&path, 3).expect_err("too large");
+        assert_eq!(error.source.kind(), io::ErrorKind::FileTooLarge);
+        let link = dir.path().join("l");
+        std::os::unix::fs::symlink(&path, &link).expect("link");
+        assert!(read_bounded(&link, 10).is_err());
+    }
+
+    #[test]
+    fn a_lock_excludes_and_ends_with_its_holder() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("lock");
+        let held = Lock::take(&path, Duration::ZERO).expect("take").expect("free");
+        assert!(Lock::take(&path, Duration::from_millis(5)).expect("try").is_none());
+        drop(held);
+        assert!(Lock::take(&path, Duration::ZERO).expect("take").is_some());
+    }
+
+    #[test]
+    fn whoever_waited_for_a_removed_lock_gets_the_new_file_and_excludes_others() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("lock");
+        let held = Lock::take(&path, Duration::ZERO).expect("take").expect("free");
+        let waiter = std::thread::spawn({
+            let path = path.clone();
+            move || Lock::take(&path, Duration::from_secs(10)).expect("wait").expect("got it")
+        });
+        held.remove().expect("remove");
+        let got = waiter.join().expect("waiter");
+        assert!(path.exists(), "the lock is on a file that others find");
+        assert!(Lock::take(&path, Duration::ZERO).expect("try").is_none());
+        drop(got);
+    }
+}

@@ -1,0 +1,239 @@
+//! berth's memory on disk: one record per pin. The pin is the truth; a record says what a mount cannot.
+//!
+//! ```text
+//! <state dir>/              0700, the owner's alone
+//!   sandboxes/<pin>.json    one record each, replaced whole; `.tmp-*` are those of a killed writer
+//!   locks/<pin>             flock: held while a pin or its record changes, removed with them
+//!   netns.lock              flock: held while the netns directory is made a shared mount
+//!   daemon.lock             flock: held by the one daemon that registers
+//! ```
+//!
+//! Owns that directory and nothing else. A record that cannot be read never hides the others.
+
+pub mod record;
+#[cfg(test)]
+mod tests;
+
+use crate::fsutil::{self, FileError, Lock, TEMP_PREFIX};
+use crate::pin::PinName;
+use record::{Record, RecordError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the state is kept unless told otherwise. It lives as long as the machine is up, like the pins.
+pub const DEFAULT_DIR: &str = "/run/berth";
+
+/// A record has a few hundred bytes.
+const MAX_RECORD: u64 = 64 << 10;
+
+const SUFFIX: &str = ".json";
+
+/// Why the ledger did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// A step on a file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The state directory can be written by others, who could then send berth after any path.
+    #[error("state directory {0} {problem}; make it root's own: chown root {0} && chmod 700 {0}", path.display())]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A record that is not one, or not one of ours to read.
+    #[error("record {}", path.display())]
+    Record {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: RecordError,
+    },
+    /// Somebody else has held a sandbox's lock for as long as was waited.
+    #[error("lock of {name} is held by another berth for more than {} ms", waited.as_millis())]
+    Busy {
+        /// Whose lock.
+        name: PinName,
+        /// How long was waited.
+        waited: Duration,
+    },
+}
+
+/// All records, and what in the directory is none.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Readable records.
+    pub records: Vec<(PinName, Record)>,
+    /// Files that could not be read, each with its reason. They are left as they are.
+    pub unreadable: Vec<LedgerError>,
+}
+
+/// The open ledger.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    dir: PathBuf,
+}
+
+impl Ledger {
+    /// Opens the ledger in `dir`, made with mode 0700 if absent.
+    ///
+    /// # Errors
+    /// It cannot be made, is not a directory, or can be written by anybody but its owner and root.
+    pub fn open(dir: &Path) -> Result<Self, LedgerError> {
+        for dir in [dir.to_owned(), dir.join("sandboxes"), dir.join("locks")] {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&dir)
+                .map_err(FileError::new("make the directory", &dir))?;
+            check_owner(&dir)?;
+        }
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// Opens the ledger in `dir` to read it; `Ok(None)` if there is none.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_existing(dir: &Path) -> Result<Option<Self>, LedgerError> {
+        match std::fs::symlink_metadata(dir.join("sandboxes")) {
+            Ok(_) => Self::open(dir).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(FileError::new("look at", dir)(error).into()),
+        }
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn path(&self, name: &PinName) -> PathBuf {
+        self.dir.join("sandboxes").join(format!("{name}{SUFFIX}"))
+    }
+
+    /// The record of `name`; `Ok(None)` if there is none.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn get(&self, name: &PinName) -> Result<Option<Record>, LedgerError> {
+        read(&self.path(name))
+    }
+
+    /// Writes the record of `name`, in one step. The caller holds the lock of `name`.
+    ///
+    /// # Errors
+    /// The record is then as it was before.
+    pub fn put(&self, name: &PinName, record: &Record) -> Result<(), LedgerError> {
+        let path = self.path(name);
+        let bytes = record.encode().map_err(|source| LedgerError::Record { path: path.clone(), source })?;
+        Ok(fsutil::replace_file(&path, &bytes)?)
+    }
+
+    /// Removes the record of `name`. `Ok(false)` if there was none. The caller holds the lock of `name`.
+    ///
+    /// # Errors
+    /// It is there and cannot be removed.
+    pub fn remove(&self, name: &PinName) -> Result<bool, LedgerError> {
+        Ok(fsutil::remove_file(&self.path(name))?)
+    }
+
+    /// Every record there is.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn list(&self) -> Result<Listing, LedgerError> {
+        let dir = self.dir.join("sandboxes");
+        let mut listing = Listing::default();
+        for entry in std::fs::read_dir(&dir).map_err(FileError::new("list", &dir))? {
+            let entry = entry.map_err(FileError::new("list", &dir))?;
+            let file = entry.file_name();
+            let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX)).map(PinName::parse);
+            match name {
+                Some(Ok(name)) => match read(&entry.path()) {
+                    Ok(Some(record)) => listing.records.push((name, record)),
+                    Ok(None) => {} // removed since it was listed
+                    Err(error) => listing.unreadable.push(error),
+                },
+                _ if file.to_string_lossy().starts_with(TEMP_PREFIX) => {}
+                _ => listing.unreadable.push(foreign(&entry.path())),
+            }
+        }
+        listing.records.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(listing)
+    }
+
+    /// Takes the lock of `name`, waiting at most `patience`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Busy`] when somebody else holds it all that time.
+    pub fn lock(&self, name: &PinName, patience: Duration) -> Result<Lock, LedgerError> {
+        Lock::take(&self.dir.join("locks").join(name.as_str()), patience)?
+            .ok_or_else(|| LedgerError::Busy { name: name.clone(), waited: patience })
+    }
+
+    /// Takes the lock that makes its holder the node's one daemon; `Ok(None)` if another one is.
+    ///
+    /// # Errors
+    /// The lock file cannot be made.
+    pub fn lock_daemon(&self) -> Result<Option<Lock>, LedgerError> {
+        Ok(Lock::take(&self.dir.join("daemon.lock"), Duration::ZERO)?)
+    }
+
+    /// The lock under which the netns directory is made a shared mount.
+    #[must_use]
+    pub fn netns_lock(&self) -> PathBuf {
+        self.dir.join("netns.lock")
+    }
+
+    /// Removes temporary files older than `age`: those of writers that were killed. Returns how many.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or a file cannot be removed.
+    pub fn sweep(&self, age: Duration) -> Result<usize, LedgerError> {
+        let dir = self.dir.join("sandboxes");
+        let mut swept = 0;
+        for entry in std::fs::read_dir(&dir).map_err(FileError::new("list", &dir))? {
+            let entry = entry.map_err(FileError::new("list", &dir))?;
+            let old = |data: std::fs::Metadata| data.modified().ok()?.elapsed().ok().map(|since| since >= age);
+            let is_temp = entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX);
+            if is_temp && entry.metadata().ok().and_then(old) == Some(true) && fsutil::remove_file(&entry.path())? {
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Record>, LedgerError> {
+    match fsutil::read_bounded(path, MAX_RECORD) {
+        Ok(bytes) => {
+            Record::decode(&bytes).map(Some).map_err(|source| LedgerError::Record { path: path.to_owned(), source })
+        }
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn foreign(path: &Path) -> LedgerError {
+    FileError::new("read", path)(io::Error::new(io::ErrorKind::InvalidData, "not a file that berth makes")).into()
+}
+
+fn check_owner(dir: &Path) -> Result<(), LedgerError> {
+    let data = std::fs::symlink_metadata(dir).map_err(FileError::new("look at", dir))?;
+    let me = nix::unistd::geteuid().as_raw();
+    let problem = if !data.is_dir() {
+        "is not a directory".to_owned()
+    } else if data.uid() != me && data.uid() != 0 {
+        format!("belongs to uid {}", data.uid())
+    } else if data.mode() & 0o022 != 0 {
+        format!("can be written by others (mode {:o})", data.mode() & 0o7777)
+    } else {
+        return Ok(());
+    };
+    Err(LedgerError::Unsafe { path: dir.to_owned(), problem })
+}

@@ -1,0 +1,194 @@
+//! The pins of one directory. `adopt` and `release` are in files of their own, `share` makes the directory a shared
+//! mount.
+
+mod adopt;
+mod release;
+mod share;
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::create;
+use super::dir::{Dir, Probe};
+use super::error::{NetnsError, OnPath, Result};
+use super::handle::NetnsId;
+use super::{Reach, reach, sys};
+use crate::pin::{self, PinName};
+
+pub use release::Released;
+pub use share::Sharing;
+
+/// The pins below one directory.
+///
+/// Holds no descriptor and no state: the pins themselves are the truth, and each operation opens the directory anew (see
+/// `dir` for why). Any number of values and processes may work on one directory.
+#[derive(Debug, Clone)]
+pub struct Store {
+    path: PathBuf,
+}
+
+/// A pin that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// Its name.
+    pub name: PinName,
+    /// The network namespace that it keeps.
+    pub id: NetnsId,
+}
+
+/// What is at a pin's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinState {
+    /// Nothing.
+    Absent,
+    /// A pin half made or half released: an empty file without a mount. Adopt and release both finish it.
+    Placeholder,
+    /// A network namespace.
+    Pinned(NetnsId),
+    /// Something that is no pin, in words. No operation touches it.
+    Foreign(&'static str),
+}
+
+/// What is in the directory under berth's names.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Names and states, sorted by name.
+    pub pins: Vec<(PinName, PinState)>,
+    /// Files that begin like a pin but that berth cannot have made, for the report.
+    pub junk: Vec<String>,
+}
+
+impl Store {
+    /// The store of the pins in `dir`, which is created (mode 0755, its parent must be there) if it is absent.
+    ///
+    /// The path is made canonical once (`/var/run` is a symbolic link to `/run`); afterwards its last component is never
+    /// followed.
+    ///
+    /// # Errors
+    /// [`NetnsError::Directory`] if it is no directory, belongs to another user or others may write to it.
+    pub fn open(dir: &Path) -> Result<Self> {
+        match DirBuilder::new().mode(0o755).create(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(NetnsError::io("create directory of pins", dir, error));
+            }
+            _ => {}
+        }
+        let path = dir.canonicalize().on("resolve directory of pins", dir)?;
+        let store = Self { path };
+        store.dir()?;
+        Ok(store)
+    }
+
+    /// The canonical path of the directory.
+    #[must_use]
+    pub fn dir_path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a pin, there or not.
+    #[must_use]
+    pub fn path(&self, name: &PinName) -> PathBuf {
+        self.path.join(name.as_str())
+    }
+
+    /// What is at a pin's name now.
+    ///
+    /// Costs open and fstat of the directory and one fstatat(2); for a pin also open, fstatfs, NS_GET_NSTYPE and fstat
+    /// of it. Takes no lock.
+    ///
+    /// # Errors
+    /// [`NetnsError::Io`], [`NetnsError::Directory`].
+    pub fn state(&self, name: &PinName) -> Result<PinState> {
+        Ok(match Dir::open(&self.path)? {
+            None => PinState::Absent,
+            Some(dir) => dir.probe(name)?.into(),
+        })
+    }
+
+    /// All pins, and what merely looks like one. One bad file hides no other.
+    ///
+    /// # Errors
+    /// [`NetnsError::Io`], [`NetnsError::Directory`].
+    pub fn list(&self) -> Result<Listing> {
+        let mut listing = Listing::default();
+        let Some(dir) = Dir::open(&self.path)? else {
+            return Ok(listing);
+        };
+        for file in self.names(&dir)?.into_iter().filter(|file| pin::claims(file)) {
+            match PinName::parse(&file) {
+                Err(_) => listing.junk.push(file),
+                Ok(name) => match dir.probe(&name)?.into() {
+                    PinState::Absent => {} // went away since the directory was read
+                    state => listing.pins.push((name, state)),
+                },
+            }
+        }
+        listing.pins.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(listing)
+    }
+
+    /// The other files of the directory, pins excepted, that are the namespace `id`: while there is one, whoever made it
+    /// (the engine) still holds the namespace.
+    ///
+    /// # Errors
+    /// [`NetnsError::Io`], [`NetnsError::Directory`].
+    pub fn others(&self, id: NetnsId) -> Result<Vec<String>> {
+        let Some(dir) = Dir::open(&self.path)? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for file in self.names(&dir)?.into_iter().filter(|file| !pin::claims(file)) {
+            if dir.stat(&file)?.is_some_and(|stat| NetnsId::of(&stat) == id) {
+                found.push(file);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Creates a network namespace with `lo` up and pins it.
+    ///
+    /// Holds: on Err neither pin nor namespace is left.
+    ///
+    /// # Errors
+    /// [`NetnsError::OccupiedBy`] if the name has a pin already; else as [`Store::adopt`].
+    pub fn create(&self, name: &PinName) -> Result<Pin> {
+        if let PinState::Pinned(by) = self.state(name)? {
+            return Err(NetnsError::OccupiedBy { path: self.path(name), by });
+        }
+        self.adopt(name, &create::create()?, &[])
+    }
+
+    /// Whether a mount made in the directory by the calling thread can be seen by the engine. See [`Reach`].
+    #[must_use]
+    pub fn reach(&self, engine_pid: Option<u32>, proc: &Path) -> Reach {
+        reach::reach(&self.path, engine_pid, proc)
+    }
+
+    /// The directory, which must be there.
+    fn dir(&self) -> Result<Dir<'_>> {
+        Dir::open(&self.path)?.ok_or_else(|| NetnsError::Directory { path: self.path.clone(), why: "does not exist" })
+    }
+
+    fn names(&self, dir: &Dir<'_>) -> Result<Vec<String>> {
+        use std::os::fd::AsFd;
+        let op = "read directory of pins";
+        let entries = std::fs::read_dir(sys::fd_path(dir.as_fd())).on(op, &self.path)?;
+        entries.map(|entry| Ok(entry.on(op, &self.path)?.file_name().to_string_lossy().into_owned())).collect()
+    }
+}
+
+impl From<Probe> for PinState {
+    fn from(probe: Probe) -> Self {
+        match probe {
+            Probe::Absent => Self::Absent,
+            Probe::Placeholder => Self::Placeholder,
+            Probe::Pinned(ns) => Self::Pinned(ns.id()),
+            Probe::Foreign(what) => Self::Foreign(what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

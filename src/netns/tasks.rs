@@ -1,0 +1,139 @@
+//! Which tasks are in which network namespace, by one scan of a procfs.
+//!
+//! A scan is no snapshot: a task that forks and ends while the scan passes can be missed once. Who acts on "nobody" asks
+//! twice. Descriptors that keep a namespace without being in it (sockets, TAP queues, open nsfs files) are not tasks.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open};
+use nix::sys::stat::{Mode, fstatat};
+
+use super::error::{NetnsError, OnPath, Result};
+use super::handle::NetnsId;
+
+/// The tasks of a procfs by network namespace.
+#[derive(Debug, Default)]
+pub struct InUse {
+    tasks: HashMap<NetnsId, Vec<i32>>,
+    unseen: usize,
+}
+
+/// The answer for one namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occupancy<'a> {
+    /// These processes have a thread in it.
+    Held(&'a [i32]),
+    /// No task is in it.
+    Free,
+    /// None was seen in it, but so many tasks could not be looked at.
+    Unknown(usize),
+}
+
+impl InUse {
+    /// Who is in `id`. Never says [`Occupancy::Free`] when there were tasks that could not be looked at.
+    #[must_use]
+    pub fn of(&self, id: NetnsId) -> Occupancy<'_> {
+        match self.tasks.get(&id) {
+            Some(pids) => Occupancy::Held(pids),
+            None if self.unseen > 0 => Occupancy::Unknown(self.unseen),
+            None => Occupancy::Free,
+        }
+    }
+
+    /// How many tasks could not be looked at (EACCES, EPERM: no CAP_SYS_PTRACE, or a security module).
+    #[must_use]
+    pub fn unseen(&self) -> usize {
+        self.unseen
+    }
+
+    /// Every namespace that has tasks, with their processes.
+    pub fn iter(&self) -> impl Iterator<Item = (NetnsId, &[i32])> {
+        self.tasks.iter().map(|(id, pids)| (*id, pids.as_slice()))
+    }
+
+    fn add(&mut self, pid: i32, seen: std::result::Result<NetnsId, Errno>) -> std::result::Result<(), Errno> {
+        match seen {
+            Ok(id) => {
+                let pids = self.tasks.entry(id).or_default();
+                // All threads of a process follow one another: looking at the last is enough.
+                if pids.last() != Some(&pid) {
+                    pids.push(pid);
+                }
+            }
+            // Ended since the directory was read, or a zombie: holds no namespace.
+            Err(Errno::ENOENT | Errno::ESRCH) => {}
+            Err(Errno::EACCES | Errno::EPERM) => self.unseen += 1,
+            Err(errno) => return Err(errno),
+        }
+        Ok(())
+    }
+}
+
+/// Scans the procfs at `proc`: all processes that its PID namespace shows, all their threads.
+///
+/// Two system calls for a process with one thread, three and one per thread for others.
+///
+/// # Errors
+/// [`NetnsError::Io`] if `proc` cannot be read at all. What single tasks refuse is counted, see [`InUse::unseen`].
+pub fn in_use(proc: &Path) -> Result<InUse> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open(proc, flags, Mode::empty()).on("open procfs", proc)?;
+    let mut dir = Dir::open(proc, flags, Mode::empty()).on("open procfs", proc)?;
+    let mut found = InUse::default();
+    for entry in dir.iter() {
+        let entry = entry.on("read procfs", proc)?;
+        let Some(pid) = numeric(entry.file_name().to_bytes()) else {
+            continue;
+        };
+        process(&root, pid, &mut found)
+            .map_err(|errno| NetnsError::io("scan tasks of", &proc.join(pid.to_string()), errno))?;
+    }
+    Ok(found)
+}
+
+/// The command name of a process, for reports. `None` when it is gone or cannot be read.
+#[must_use]
+pub fn comm(proc: &Path, pid: i32) -> Option<String> {
+    let name = fs::read(proc.join(pid.to_string()).join("comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+}
+
+fn process(root: &OwnedFd, pid: i32, found: &mut InUse) -> std::result::Result<(), Errno> {
+    let tasks = format!("{pid}/task");
+    // The link count of the task directory is two and one per thread (proc_task_getattr of the kernel): it spares most
+    // processes the reading of the directory.
+    let threads = match fstatat(root, tasks.as_str(), AtFlags::empty()) {
+        Ok(stat) => stat.st_nlink.saturating_sub(2),
+        Err(errno) => return found.add(pid, Err(errno)),
+    };
+    if threads == 1 {
+        return found.add(pid, netns_of(root.as_fd(), pid));
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut dir = match Dir::openat(root, tasks.as_str(), flags, Mode::empty()) {
+        Ok(dir) => dir,
+        Err(errno) => return found.add(pid, Err(errno)),
+    };
+    let threads: Vec<i32> = dir.iter().filter_map(|entry| numeric(entry.ok()?.file_name().to_bytes())).collect();
+    for thread in threads {
+        let seen = netns_of(dir.as_fd(), thread);
+        found.add(pid, seen)?;
+    }
+    Ok(())
+}
+
+fn netns_of(at: std::os::fd::BorrowedFd<'_>, task: i32) -> std::result::Result<NetnsId, Errno> {
+    fstatat(at, format!("{task}/ns/net").as_str(), AtFlags::empty()).map(|stat| NetnsId::of(&stat))
+}
+
+fn numeric(name: &[u8]) -> Option<i32> {
+    std::str::from_utf8(name).ok()?.parse().ok().filter(|&pid| pid > 0)
+}
+
+#[cfg(test)]
+mod tests;
