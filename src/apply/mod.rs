@@ -1,0 +1,94 @@
+//! Carrying out what was decided: the only module that sees pins and records together.
+//!
+//! Order of a pin: record, then mount. Order of a release: mount, then record, then lock. So whatever a killed
+//! process leaves has a record that says what it is, and the next occasion finishes it. Pinning stops at the
+//! first error and takes back what it did; settling goes on past errors and returns them all.
+//!
+//! Each change to a sandbox is made under that sandbox's lock, which is never held over a scan of `/proc`.
+
+mod observe;
+mod pin;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use observe::Sight;
+pub use pin::{Pinned, Wanted};
+pub use settle::{Mode, Outcome, Settled, Settlement, Which};
+
+use crate::ledger::record::FileId;
+use crate::ledger::{Ledger, LedgerError};
+use crate::netns::{NetnsError, NetnsId, Store};
+use crate::pin::PinName;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a door waits for a sandbox's lock before its failure policy speaks.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why something was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A pin.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// A record.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A step and the taking back of an earlier one.
+    #[error("{first}; and taking back the record of {name}: {undo}")]
+    Undo {
+        /// Whose.
+        name: PinName,
+        /// Why it was given up.
+        #[source]
+        first: Box<ApplyError>,
+        /// Why a part of it stays.
+        undo: LedgerError,
+    },
+}
+
+impl ApplyError {
+    /// Whether it may well go if tried again: another berth is at the same sandbox.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerError::Busy { .. }))
+    }
+}
+
+/// Pins and their records. Any number of keepers, in any number of processes, may work on the same directories.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    /// The pins.
+    pub store: Store,
+    /// The records.
+    pub ledger: Ledger,
+}
+
+impl Keeper {
+    /// Opens both, made if absent.
+    ///
+    /// # Errors
+    /// A directory that cannot be made or must not be trusted.
+    pub fn open(state_dir: &Path, netns_dir: &Path) -> Result<Self, ApplyError> {
+        Ok(Self { ledger: Ledger::open(state_dir)?, store: Store::open(netns_dir)? })
+    }
+
+    /// Whether the pin of `name` holds the namespace `id` right now: what a door asks on every container.
+    ///
+    /// # Errors
+    /// The netns directory cannot be read.
+    pub fn holds(&self, name: &PinName, id: NetnsId) -> Result<bool, ApplyError> {
+        Ok(self.store.state(name)? == crate::netns::PinState::Pinned(id))
+    }
+}
+
+/// The namespace a record names.
+#[must_use]
+pub fn netns_id(file: FileId) -> NetnsId {
+    NetnsId { dev: file.dev, ino: file.ino }
+}
+
+fn file_id(id: NetnsId) -> FileId {
+    FileId { dev: id.dev, ino: id.ino }
+}

@@ -1,0 +1,113 @@
+//! Looking at what the lifecycle rule asks about: pins, sources, tasks. Changes nothing.
+
+use super::{ApplyError, Keeper, file_id};
+use crate::clock::Boottime;
+use crate::ledger::record::{FileId, Origin, Record};
+use crate::lifecycle::{Facts, Pin, Source, Tasks};
+use crate::netns::{InUse, Netns, NetnsError, NetnsId, Occupancy, PinState, in_use};
+use crate::pin::PinName;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Which tasks can be seen from here.
+#[derive(Debug, Clone)]
+pub struct Sight {
+    /// The procfs to look at.
+    pub proc: PathBuf,
+    /// It is known to show every task that can be in a pod of this node.
+    pub all: bool,
+    /// Else: the pid namespace it shows, by inode; records that name the same one can be judged by it.
+    pub pid_ns: Option<u64>,
+}
+
+impl Sight {
+    /// Whether the tasks of this record's pod can be seen.
+    pub(super) fn covers(&self, record: &Record) -> bool {
+        self.all || (self.pid_ns.is_some() && self.pid_ns == record.pid_ns)
+    }
+}
+
+impl Keeper {
+    /// Everything the rule asks about one record but its tasks, now. `seen`: this process has seen the source at its
+    /// path before.
+    pub(super) fn look(&self, name: &PinName, record: &Record, seen: bool) -> Facts {
+        let now = Boottime::now();
+        let pin = self.look_at_pin(name, record);
+        Facts {
+            pin,
+            source: look_at_source(record, pin, seen),
+            tasks: Tasks::Unknown,
+            gone_for: record.gone.map(|at| now.since(at)),
+            removed_for: record.removed.map(|at| now.since(at)),
+        }
+    }
+
+    fn look_at_pin(&self, name: &PinName, record: &Record) -> Pin {
+        match self.store.state(name) {
+            Ok(PinState::Pinned(id)) if file_id(id) == record.netns => Pin::Held,
+            Ok(PinState::Absent | PinState::Placeholder) => Pin::Missing,
+            // Another namespace, another thing, or something that cannot be looked at: not ours to touch.
+            Ok(PinState::Pinned(_) | PinState::Foreign(_)) | Err(_) => Pin::Foreign,
+        }
+    }
+}
+
+/// Two scans of the tasks, where they can be seen.
+pub(super) struct Scans([Option<InUse>; 2]);
+
+impl Scans {
+    /// Scans twice; an error is given to `report`, and means that nothing is known of tasks.
+    pub(super) fn take(sight: &Sight, mut report: impl FnMut(ApplyError)) -> Self {
+        if !sight.all && sight.pid_ns.is_none() {
+            return Self([None, None]);
+        }
+        Self([(); 2].map(|()| match in_use(&sight.proc) {
+            Ok(tasks) => Some(tasks),
+            Err(error) => {
+                report(error.into());
+                None
+            }
+        }))
+    }
+
+    pub(super) fn of(&self, id: NetnsId, visible: bool) -> Tasks {
+        let [Some(first), Some(second)] = &self.0 else { return Tasks::Unknown };
+        if !visible {
+            return Tasks::Unknown;
+        }
+        match (first.of(id), second.of(id)) {
+            (_, Occupancy::Held(pids)) | (Occupancy::Held(pids), _) => Tasks::Some(pids.len()),
+            (Occupancy::Free, Occupancy::Free) => Tasks::None,
+            (Occupancy::Unknown(_), _) | (_, Occupancy::Unknown(_)) => Tasks::Unknown,
+        }
+    }
+}
+
+fn look_at_source(record: &Record, pin: Pin, seen: bool) -> Source {
+    match record.origin {
+        Origin::Adopted => look_at_file(record, pin, seen),
+        Origin::Created => match std::fs::symlink_metadata(&record.source.path) {
+            Ok(_) => Source::Present,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => gone(record, seen),
+            Err(_) => Source::Unobservable,
+        },
+    }
+}
+
+fn look_at_file(record: &Record, pin: Pin, seen: bool) -> Source {
+    match Netns::open(&record.source.path) {
+        Ok(found) if pin == Pin::Held && file_id(found.id()) != record.netns => gone(record, seen),
+        Ok(_) => Source::Present,
+        Err(NetnsError::Missing { .. }) => gone(record, seen),
+        // A plain file: unmounted and not yet removed, or a mount that does not reach this mount namespace.
+        Err(_) => Source::Unobservable,
+    }
+}
+
+/// "Not there" counts as gone only where it was, or would have been, seen.
+fn gone(record: &Record, seen: bool) -> Source {
+    let parent = record.source.path.parent().unwrap_or(Path::new("/"));
+    let same =
+        std::fs::metadata(parent).is_ok_and(|data| FileId { dev: data.dev(), ino: data.ino() } == record.source.parent);
+    if same || seen { Source::Gone } else { Source::Unobservable }
+}

@@ -1,0 +1,133 @@
+//! Making a pin with its record.
+
+use super::{ApplyError, Keeper, file_id};
+use crate::clock::Boottime;
+use crate::fsutil::{FileError, Lock};
+use crate::ledger::LedgerError;
+use crate::ledger::record::{FileId, Origin, Pod, Record, Source, VERSION};
+use crate::netns::{Netns, NetnsError, NetnsId, PinState};
+use crate::pin::PinName;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// What a door wants pinned, and what the record shall say of it.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The pin.
+    pub name: &'a PinName,
+    /// The namespace, opened and verified.
+    pub netns: &'a Netns,
+    /// The engine's file it was opened from.
+    pub source: &'a Path,
+    /// Namespaces that must not be pinned: the host's.
+    pub forbidden: &'a [NetnsId],
+    /// Engine and scope of the id.
+    pub scope: &'a crate::identity::Scope,
+    /// The id.
+    pub sandbox: &'a str,
+    /// The pod.
+    pub pod: &'a crate::identity::PodRef,
+    /// Its runtime handler.
+    pub handler: &'a str,
+    /// The door.
+    pub door: &'static str,
+    /// The profile.
+    pub profile: &'a str,
+    /// The configuration.
+    pub config: u64,
+    /// The pid namespace in which the pod's tasks can be seen, if the door can tell.
+    pub pid_ns: Option<u64>,
+}
+
+/// What pinning found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinned {
+    /// The pin is new, or was missing and is there again.
+    Now,
+    /// It was there, with its record.
+    Already,
+}
+
+impl Keeper {
+    /// Pins what is wanted. Holds: on `Ok` the pin holds the namespace and its record says so; on `Err` pin and
+    /// record are as they were, or the error says what is not. Repeating it is `Ok`.
+    ///
+    /// # Errors
+    /// The lock is held by another for longer than `patience`; the record is a newer berth's; what
+    /// [`crate::netns::Store::adopt`] refuses.
+    pub fn pin(&self, wanted: &Wanted<'_>, patience: Duration) -> Result<Pinned, ApplyError> {
+        let parent = parent_of(wanted.source)?;
+        let lock = self.ledger.lock(wanted.name, patience)?;
+        let before = self.ledger.get(wanted.name)?;
+        let record = wanted.record(parent, before.as_ref());
+        if before.as_ref() == Some(&record) && self.holds(wanted.name, wanted.netns.id())? {
+            return Ok(Pinned::Already);
+        }
+        if wanted.forbidden.contains(&wanted.netns.id()) {
+            // Asked before the record is written, which would only have to be taken back.
+            let path = self.store.path(wanted.name);
+            return Err(NetnsError::Forbidden { path, id: wanted.netns.id() }.into());
+        }
+        if before.as_ref() != Some(&record) {
+            self.ledger.put(wanted.name, &record)?;
+        }
+        match self.store.adopt(wanted.name, wanted.netns, wanted.forbidden) {
+            Ok(_) => Ok(Pinned::Now),
+            Err(error) => Err(self.take_back(wanted.name, before, lock, error.into())),
+        }
+    }
+
+    /// Puts the record back to what it was; one without a pin goes, unless something of the pin is left for the next
+    /// occasion to finish.
+    fn take_back(&self, name: &PinName, before: Option<Record>, lock: Lock, first: ApplyError) -> ApplyError {
+        let undone = match before {
+            Some(before) => self.ledger.put(name, &before),
+            None if matches!(self.store.state(name), Ok(PinState::Absent | PinState::Foreign(_))) => {
+                self.ledger.remove(name).and_then(|_| Ok(lock.remove()?))
+            }
+            None => Ok(()),
+        };
+        match undone {
+            Ok(()) => first,
+            Err(undo) => ApplyError::Undo { name: name.clone(), first: Box::new(first), undo },
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// What the record shall be; of one that is there already, its age and what an earlier door said stay.
+    fn record(&self, parent: FileId, before: Option<&Record>) -> Record {
+        let same =
+            before.filter(|record| record.netns == file_id(self.netns.id()) && record.source.path == self.source);
+        if let Some(before) = same {
+            return Record { source: Source { path: self.source.to_owned(), parent }, gone: None, ..before.clone() };
+        }
+        Record {
+            version: VERSION,
+            engine: self.scope.engine.as_str().to_owned(),
+            scope: self.scope.root.clone(),
+            sandbox: self.sandbox.to_owned(),
+            pod: Pod { namespace: self.pod.namespace.clone(), name: self.pod.name.clone(), uid: self.pod.uid.clone() },
+            handler: self.handler.to_owned(),
+            door: self.door.to_owned(),
+            profile: self.profile.to_owned(),
+            config: format!("{:016x}", self.config),
+            origin: Origin::Adopted,
+            source: Source { path: self.source.to_owned(), parent },
+            netns: file_id(self.netns.id()),
+            since: Boottime::now(),
+            pid_ns: self.pid_ns,
+            gone: None,
+            removed: None,
+        }
+    }
+}
+
+fn parent_of(source: &Path) -> Result<FileId, ApplyError> {
+    let parent = source.parent().unwrap_or(Path::new("/"));
+    let data = std::fs::metadata(parent)
+        .map_err(FileError::new("look at the directory of the engine's netns file", parent))
+        .map_err(LedgerError::from)?;
+    Ok(FileId { dev: data.dev(), ino: data.ino() })
+}

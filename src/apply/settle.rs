@@ -1,0 +1,277 @@
+//! Applying the lifecycle rule: looking at pins, sources and tasks, and doing what follows.
+//!
+//! One pass looks at all files first; only if something may have to go does it scan `/proc`, twice, because a
+//! scan is no snapshot and a task that forks while it passes can be missed once. Then each candidate is looked at
+//! again under its lock before anything is done.
+
+use super::observe::{Scans, Sight};
+use super::{ApplyError, Keeper, file_id, netns_id};
+use crate::clock::Boottime;
+use crate::ledger::LedgerError;
+use crate::ledger::record::Record;
+use crate::lifecycle::{self, Facts, Fate, Source, Tasks, Why};
+use crate::netns::{Netns, NetnsId, PinState, host_ids};
+use crate::pin::PinName;
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// Which pins to settle.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// All there are, pins without a record included.
+    All,
+    /// These.
+    These(&'a [PinName]),
+}
+
+/// Whether to do it or to say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Do.
+    Apply,
+    /// Say what would be done.
+    Preview,
+}
+
+/// What became of a pin (in a preview: what would).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It stays.
+    Kept(Why),
+    /// It was missing and is there again.
+    Healed,
+    /// It will go.
+    Draining(Why),
+    /// It is gone, its record too.
+    Released(Why),
+}
+
+/// One pin's outcome.
+#[derive(Debug)]
+pub struct Settled {
+    /// The pin.
+    pub name: PinName,
+    /// Its record; `None` for a pin without one.
+    pub record: Option<Record>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// All outcomes of one pass, and what could not be settled.
+#[derive(Debug, Default)]
+pub struct Settlement {
+    /// By name.
+    pub settled: Vec<Settled>,
+    /// Each with the pin it is about, where it is about one.
+    pub errors: Vec<(Option<PinName>, ApplyError)>,
+}
+
+impl Settlement {
+    fn add(&mut self, name: &PinName, result: Result<Option<Settled>, ApplyError>) {
+        match result {
+            Ok(settled) => self.settled.extend(settled),
+            // Another berth is at it right now, so this occasion is theirs.
+            Err(error) if error.is_busy() => {}
+            Err(error) => self.errors.push((Some(name.clone()), error)),
+        }
+    }
+}
+
+impl Keeper {
+    /// Applies the rule to `which`. `seen` are the pins whose source this process has seen at its path before: for
+    /// them, "gone" counts whatever directory is there now. It is kept up to date.
+    pub fn settle(&self, which: Which<'_>, sight: &Sight, mode: Mode, seen: &mut HashSet<PinName>) -> Settlement {
+        let mut settlement = Settlement::default();
+        let mut candidates = Vec::new();
+        for (name, record) in self.records(which, &mut settlement) {
+            let facts = self.look(&name, &record, seen.contains(&name));
+            if facts.source == Source::Present {
+                seen.insert(name.clone());
+                settlement.add(&name, self.settle_one(&name, &record, facts, sight, mode));
+            } else {
+                candidates.push((name, record, facts));
+            }
+        }
+        let orphans = if matches!(which, Which::All) { self.orphans(&mut settlement) } else { Vec::new() };
+        if candidates.is_empty() && orphans.is_empty() {
+            return settlement;
+        }
+        let tasks = Scans::take(sight, |error| settlement.errors.push((None, error)));
+        for (name, record, facts) in candidates {
+            let tasks = tasks.of(netns_id(record.netns), sight.covers(&record));
+            let result = self.settle_one(&name, &record, Facts { tasks, ..facts }, sight, mode);
+            settlement.add(&name, result);
+        }
+        for (name, id) in orphans {
+            let tasks = id.map_or(Tasks::None, |id| tasks.of(id, sight.all));
+            settlement.add(&name, self.settle_orphan(&name, id, tasks, mode));
+        }
+        settlement.settled.sort_by(|a, b| a.name.cmp(&b.name));
+        for settled in &settlement.settled {
+            if matches!(settled.outcome, Outcome::Released(_)) {
+                seen.remove(&settled.name);
+            }
+        }
+        settlement
+    }
+
+    /// Notes that the engine has removed the pod of `name`. `Ok` if there is no record, or it says so already.
+    ///
+    /// # Errors
+    /// The record cannot be read or written.
+    pub fn mark_removed(&self, name: &PinName, patience: Duration) -> Result<(), ApplyError> {
+        let Some(_) = self.ledger.get(name)? else { return Ok(()) };
+        let _lock = self.ledger.lock(name, patience)?;
+        match self.ledger.get(name)? {
+            Some(record) if record.removed.is_none() => {
+                Ok(self.ledger.put(name, &Record { removed: Some(Boottime::now()), ..record })?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn records(&self, which: Which<'_>, settlement: &mut Settlement) -> Vec<(PinName, Record)> {
+        match which {
+            Which::All => match self.ledger.list() {
+                Ok(listing) => {
+                    settlement.errors.extend(listing.unreadable.into_iter().map(|error| (None, error.into())));
+                    listing.records
+                }
+                Err(error) => {
+                    settlement.errors.push((None, error.into()));
+                    Vec::new()
+                }
+            },
+            Which::These(names) => {
+                let mut records = Vec::new();
+                for name in names {
+                    match self.ledger.get(name) {
+                        Ok(record) => records.extend(record.map(|record| (name.clone(), record))),
+                        Err(error) => settlement.errors.push((Some(name.clone()), error.into())),
+                    }
+                }
+                records
+            }
+        }
+    }
+
+    /// Does what the rule says, judged again under the lock.
+    fn settle_one(
+        &self,
+        name: &PinName,
+        record: &Record,
+        facts: Facts,
+        sight: &Sight,
+        mode: Mode,
+    ) -> Result<Option<Settled>, ApplyError> {
+        let fate = lifecycle::evaluate(&facts);
+        let settled = |outcome| Some(Settled { name: name.clone(), record: Some(record.clone()), outcome });
+        if mode == Mode::Preview || !changes(fate, record) {
+            return Ok(settled(outcome(fate)));
+        }
+        let lock = self.ledger.lock(name, Duration::ZERO)?;
+        let Some(record) = self.ledger.get(name)? else { return Ok(None) };
+        // Gone once is gone: whoever saw that knows the directory, so it stays seen.
+        let seen = facts.source != Source::Unobservable;
+        let facts = Facts { tasks: facts.tasks, ..self.look(name, &record, seen) };
+        let fate = lifecycle::evaluate(&facts);
+        match fate {
+            Fate::Keep(_) if facts.source == Source::Present && record.gone.is_some() => {
+                self.ledger.put(name, &Record { gone: None, ..record })?;
+            }
+            Fate::Keep(_) => {}
+            Fate::Heal => self.heal(name, &record, sight)?,
+            Fate::Drain(_) if facts.source == Source::Gone && record.gone.is_none() => {
+                self.ledger.put(name, &Record { gone: Some(Boottime::now()), ..record })?;
+            }
+            Fate::Drain(_) => {}
+            Fate::Release(_) => {
+                self.store.release(name)?;
+                self.ledger.remove(name)?;
+                lock.remove().map_err(LedgerError::from)?;
+            }
+        }
+        Ok(settled(outcome(fate)))
+    }
+
+    fn heal(&self, name: &PinName, record: &Record, sight: &Sight) -> Result<(), ApplyError> {
+        let netns = Netns::open(&record.source.path)?;
+        if file_id(netns.id()) != record.netns {
+            self.ledger.put(name, &Record { netns: file_id(netns.id()), ..record.clone() })?;
+        }
+        self.store.adopt(name, &netns, &host_ids(&sight.proc, None))?;
+        Ok(())
+    }
+
+    /// Pins and placeholders without a record. A record that is there but cannot be read makes none of its pin.
+    fn orphans(&self, settlement: &mut Settlement) -> Vec<(PinName, Option<NetnsId>)> {
+        let listing = match self.store.list() {
+            Ok(listing) => listing,
+            Err(error) => {
+                settlement.errors.push((None, error.into()));
+                return Vec::new();
+            }
+        };
+        let id = |state| match state {
+            PinState::Pinned(id) => Some(Some(id)),
+            PinState::Placeholder => Some(None),
+            PinState::Absent | PinState::Foreign(_) => None,
+        };
+        let without_record = |name: &PinName| matches!(self.ledger.get(name), Ok(None));
+        listing
+            .pins
+            .into_iter()
+            .filter_map(|(name, state)| id(state).map(|id| (name, id)))
+            .filter(|(name, _)| without_record(name))
+            .collect()
+    }
+
+    /// An orphan goes when it is shown that nobody needs it: no task is in it and no other file of the netns
+    /// directory is the same namespace.
+    fn settle_orphan(
+        &self,
+        name: &PinName,
+        id: Option<NetnsId>,
+        tasks: Tasks,
+        mode: Mode,
+    ) -> Result<Option<Settled>, ApplyError> {
+        let held_by_engine = match id {
+            Some(id) => !self.store.others(id)?.is_empty(),
+            None => false,
+        };
+        let outcome = match tasks {
+            _ if held_by_engine => Outcome::Kept(Why::EngineHoldsIt),
+            Tasks::None => Outcome::Released(Why::GoneAndEmpty),
+            Tasks::Some(_) => Outcome::Kept(Why::TasksLeft),
+            Tasks::Unknown => Outcome::Kept(Why::Unobservable),
+        };
+        if matches!(outcome, Outcome::Released(_)) && mode == Mode::Apply {
+            let lock = self.ledger.lock(name, Duration::ZERO)?;
+            if self.ledger.get(name)?.is_some() {
+                return Ok(None); // adopted since it was listed
+            }
+            self.store.release(name)?;
+            lock.remove().map_err(LedgerError::from)?;
+        }
+        Ok(Some(Settled { name: name.clone(), record: None, outcome }))
+    }
+}
+
+fn outcome(fate: Fate) -> Outcome {
+    match fate {
+        Fate::Keep(why) => Outcome::Kept(why),
+        Fate::Heal => Outcome::Healed,
+        Fate::Drain(why) => Outcome::Draining(why),
+        Fate::Release(why) => Outcome::Released(why),
+    }
+}
+
+/// Whether carrying it out would change anything; most passes find that nothing does, and take no lock.
+fn changes(fate: Fate, record: &Record) -> bool {
+    match fate {
+        Fate::Keep(Why::EngineHoldsIt) => record.gone.is_some(),
+        Fate::Keep(_) => false,
+        Fate::Drain(_) => record.gone.is_none(),
+        Fate::Heal | Fate::Release(_) => true,
+    }
+}

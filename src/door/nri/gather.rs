@@ -1,0 +1,166 @@
+//! From NRI messages to facts: what the runtime says, and what the file systems say about it.
+
+use super::session::Session;
+use super::{NriDoor, locked};
+use crate::decide::facts::{Annotations, Door, Facts, Lead, Network, Swap};
+use crate::exit::chain;
+use crate::identity::{Engine, IdError, PodRef, Role, SandboxId};
+use crate::logging::Line;
+use crate::netns::{Netns, NetnsError, NetnsId, id_of};
+use crate::nri::api;
+use crate::pin::PinName;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// An NRI event cannot change a sandbox's annotations, so those are not asked about.
+pub(super) const NO_ANNOTATIONS: &dyn Annotations = &BTreeMap::new();
+
+/// What berth needs of a pod message.
+#[derive(Debug, Clone)]
+pub(super) struct PodView {
+    pub(super) sandbox: SandboxId,
+    pub(super) pod: PodRef,
+    pub(super) handler: String,
+    /// The engine's netns file; `None` where it tells none.
+    pub(super) netns: Option<PathBuf>,
+    /// The sandbox's process; 0 where there is none or it is not told.
+    pub(super) pid: u32,
+}
+
+impl PodView {
+    pub(super) fn new(pod: &api::PodSandbox) -> Result<Self, IdError> {
+        Ok(Self {
+            sandbox: SandboxId::try_from(pod.id.as_str())?,
+            pod: PodRef { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: pod.uid.clone() },
+            handler: pod.runtime_handler.clone(),
+            netns: pod.linux.as_ref().and_then(|linux| network(&linux.namespaces)).map(PathBuf::from),
+            pid: pod.pid,
+        })
+    }
+}
+
+/// The path of the network namespace entry; an empty one is none.
+fn network(namespaces: &[api::LinuxNamespace]) -> Option<&str> {
+    let entry = namespaces.iter().find(|namespace| namespace.type_ == "network")?;
+    (!entry.path.is_empty()).then_some(entry.path.as_str())
+}
+
+/// Where the pod's namespace can be had from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// The pin stands.
+    Pinned,
+    /// The engine's file, open and verified.
+    Open(PathBuf, Netns),
+    /// The engine's file cannot be opened as a network namespace.
+    Broken(NetnsError),
+    /// The engine names none.
+    Untold,
+}
+
+/// Facts in the making.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) name: PinName,
+    pub(super) pin_path: String,
+    pub(super) source: Source,
+    network: Network,
+}
+
+impl Gathered {
+    pub(super) fn facts<'a>(
+        &'a self,
+        session: &Session,
+        pod: &'a PodView,
+        role: Role,
+        annotations: &'a dyn Annotations,
+    ) -> Facts<'a> {
+        Facts {
+            door: Door::Nri,
+            engine: session.scope.engine,
+            role,
+            sandbox: &pod.sandbox,
+            pod: &pod.pod,
+            handler: &pod.handler,
+            annotations,
+            network: self.network.clone(),
+            swap: session.swap,
+            pin_path: &self.pin_path,
+        }
+    }
+}
+
+impl NriDoor {
+    /// Gathers what `decide` needs for a pod, and for a container of it where there is one.
+    pub(super) fn gather(&self, session: &Session, pod: &PodView, container: Option<&api::Container>) -> Gathered {
+        let name = PinName::of(&session.scope, &pod.sandbox);
+        let pin_path = self.keeper.store.path(&name).to_string_lossy().into_owned();
+        let (source, id) = self.source(pod, &name);
+        let network = match (&source, id) {
+            (_, Some(id)) if session.host.contains(&id) => Network::Host,
+            (Source::Untold, _) => untold(session, pod),
+            (_, id) => Network::Own { lead: self.lead(session, pod, container, id) },
+        };
+        Gathered { name, pin_path, source, network }
+    }
+
+    /// The pin if it stands; else the engine's file, or the one the record remembers.
+    fn source(&self, pod: &PodView, name: &PinName) -> (Source, Option<NetnsId>) {
+        let known = locked(&self.pods).netns(&pod.sandbox);
+        if let Some(id) = known
+            && self.keeper.holds(name, id).unwrap_or(false)
+        {
+            return (Source::Pinned, Some(id));
+        }
+        let path = pod.netns.clone().or_else(|| self.remembered(name));
+        match path.map(|path| (Netns::open(&path), path)) {
+            None => (Source::Untold, None),
+            Some((Ok(netns), path)) => {
+                let id = netns.id();
+                (Source::Open(path, netns), Some(id))
+            }
+            Some((Err(error), _)) => (Source::Broken(error), None),
+        }
+    }
+
+    fn remembered(&self, name: &PinName) -> Option<PathBuf> {
+        match self.keeper.ledger.get(name) {
+            Ok(record) => record.map(|record| record.source.path),
+            Err(error) => {
+                log::warn!("{}", Line::message("a record cannot be used").with("pin", name).with("error", chain(&error)));
+                None
+            }
+        }
+    }
+
+    /// Where the container's present path leads. Looked at only where the engine's processes can be seen, because
+    /// `/proc/<pid>/ns/net` means another process elsewhere.
+    fn lead(&self, session: &Session, pod: &PodView, container: Option<&api::Container>, own: Option<NetnsId>) -> Lead {
+        let path = container.and_then(|container| container.linux.as_ref()).and_then(|linux| network(&linux.namespaces));
+        let Some(path) = path else { return Lead::Unknown };
+        if pod.netns.as_deref() == Some(Path::new(path)) {
+            return Lead::Own;
+        }
+        if path.starts_with("/proc/") && !session.sees_engine {
+            return Lead::Unknown;
+        }
+        match id_of(Path::new(path)) {
+            Err(_) => Lead::Nowhere,
+            Ok(id) if own == Some(id) => Lead::Own,
+            Ok(id) if session.host.contains(&id) => Lead::Host,
+            Ok(id) => self.pinned_by_another(session, pod, id).map_or(Lead::Unknown, Lead::Other),
+        }
+    }
+
+    /// The other sandbox whose pin holds `id` right now; the table alone could be older than the inode number.
+    fn pinned_by_another(&self, session: &Session, pod: &PodView, id: NetnsId) -> Option<SandboxId> {
+        let other = locked(&self.pods).sandbox_of(id).filter(|other| *other != pod.sandbox)?;
+        self.keeper.holds(&PinName::of(&session.scope, &other), id).unwrap_or(false).then_some(other)
+    }
+}
+
+/// containerd leaves the network entry out for pods of the host's network, and for stopped ones, which have no
+/// process. CRI-O always has one.
+fn untold(session: &Session, pod: &PodView) -> Network {
+    if session.scope.engine == Engine::Containerd && pod.pid != 0 { Network::Host } else { Network::Unknown }
+}

@@ -1,0 +1,175 @@
+//! What is so for one session with the runtime: who it is, what it can do, what can be seen of it. And whether
+//! berth is ready, which follows the session both ways.
+
+use super::{NriDoor, PodView, locked};
+use crate::apply::Sight;
+use crate::decide::facts::Swap;
+use crate::exit::chain;
+use crate::identity::{Engine, Scope};
+use crate::logging::Line;
+use crate::netns::{NetnsId, Reach, host_ids};
+use crate::nri::{Answer, EventMask, Event, Refusal, RefusalCode, Runtime, SessionState, api};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The events berth answers. They exist in every release of NRI.
+pub(super) const EVENTS: EventMask = EventMask::of(&[
+    Event::RunPodSandbox,
+    Event::StopPodSandbox,
+    Event::RemovePodSandbox,
+    Event::CreateContainer,
+]);
+
+/// How long a runtime waits that does not say (containerd/nri `pkg/api/timeouts.go`).
+const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The inode of the initial pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h): it shows every task there is.
+const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) scope: Scope,
+    pub(super) swap: Swap,
+    /// The host's own network namespaces.
+    pub(super) host: Vec<NetnsId>,
+    /// `/proc/<pid>` of the engine's view is `/proc/<pid>` here.
+    pub(super) sees_engine: bool,
+    /// The pid namespace that shows the engine's tasks, by inode.
+    pub(super) pid_ns: Option<u64>,
+    pub(super) request_timeout: Duration,
+    proc: PathBuf,
+    sees_all: bool,
+}
+
+impl Session {
+    /// Before the first handshake: nothing is known of the runtime, and nothing can be asked by it.
+    pub(super) fn none(host_proc: Option<&Path>) -> Self {
+        let own = pid_namespace();
+        Self {
+            scope: Scope::cri(Engine::Other),
+            swap: Swap::PinsDoNotReach,
+            host: Vec::new(),
+            sees_engine: false,
+            pid_ns: None,
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            proc: host_proc.unwrap_or(Path::new("/proc")).to_owned(),
+            sees_all: host_proc.is_some() || own == Some(INITIAL_PID_NS),
+        }
+    }
+
+    /// Whether pins reach the engine.
+    pub(super) fn reaches(&self) -> bool {
+        self.swap != Swap::PinsDoNotReach
+    }
+
+    pub(super) fn sight(&self) -> Sight {
+        Sight { proc: self.proc.clone(), all: self.sees_all, pid_ns: pid_namespace() }
+    }
+}
+
+/// The pid namespace of this process, by inode.
+pub(crate) fn pid_namespace() -> Option<u64> {
+    std::fs::metadata("/proc/self/ns/pid").ok().map(|data| data.ino())
+}
+
+/// Whether events are answered now: registered, synchronized, and pins reach the engine.
+#[derive(Debug, Default)]
+pub struct Readiness(AtomicBool);
+
+impl Readiness {
+    /// Now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn follow(&self, state: SessionState, reaches: bool) {
+        self.0.store(state == SessionState::Synchronized && reaches, Ordering::Release);
+    }
+}
+
+impl NriDoor {
+    /// The session this handshake begins; says on one line who the runtime is and what it can do.
+    pub(super) fn begin(&self, runtime: &Runtime, config: &str) -> Answer<Session> {
+        if !config.trim().is_empty() {
+            self.take_config(config)?;
+        }
+        let engine = Engine::from_name(&runtime.name);
+        if engine == Engine::Other {
+            let text = format!("berth: runtime {:?} is not one it knows; containerd and cri-o are", runtime.name);
+            return Err(Refusal::new(RefusalCode::FailedPrecondition, text));
+        }
+        let before = Session::none(self.config().host_proc.as_deref());
+        let reach = self.reach(runtime.peer_pid, &before.proc);
+        let swap = match &reach {
+            Reach::No(_) => Swap::PinsDoNotReach,
+            _ if !runtime.nri.namespaces => Swap::RuntimeCannot,
+            _ => Swap::Possible,
+        };
+        let line = Line::message("connected")
+            .with("runtime", &runtime.name)
+            .with("runtime_version", &runtime.version)
+            .with("nri", format_args!("{:?}", runtime.nri.level))
+            .with("can_swap_netns", runtime.nri.namespaces)
+            .with("reach", &reach);
+        match swap {
+            Swap::PinsDoNotReach => log::error!("{}", line.with("effect", "nothing is pinned or swapped; not ready")),
+            Swap::RuntimeCannot => log::warn!("{}", line.with("effect", "members keep their path; wrap the handler with an interposer")),
+            Swap::Possible => log::info!("{line}"),
+        }
+        let sees_engine = runtime.peer_pid.is_some();
+        Ok(Session {
+            scope: Scope::cri(engine),
+            swap,
+            host: host_ids(&before.proc, runtime.peer_pid),
+            sees_engine,
+            pid_ns: pid_namespace().filter(|_| sees_engine),
+            request_timeout: runtime.request_timeout.unwrap_or(DEFAULT_REQUEST_TIMEOUT),
+            sees_all: before.sees_all || sees_engine,
+            proc: before.proc,
+        })
+    }
+
+    /// The runtime hands a plugin that it has launched the file in its NRI configuration directory.
+    fn take_config(&self, text: &str) -> Answer<()> {
+        let config = crate::config::Config::parse(text, "handed over by the runtime")
+            .map_err(|error| Refusal::new(RefusalCode::InvalidArgument, format!("berth: {}", chain(&error))))?;
+        *locked(&self.config) = std::sync::Arc::new(config);
+        Ok(())
+    }
+
+    /// Whether pins reach the engine; where the engine's mount namespace is this one, the directory is first made a
+    /// shared mount of its own, so that a later `ip netns add` cannot bury the pins.
+    fn reach(&self, engine: Option<u32>, proc: &Path) -> Reach {
+        let reach = self.keeper.store.reach(engine, proc);
+        if reach == Reach::Same
+            && let Err(error) = self.keeper.store.ensure_shared(&self.keeper.ledger.netns_lock())
+        {
+            return Reach::No(format!("the netns directory cannot be made a shared mount: {}", chain(&error)));
+        }
+        reach
+    }
+
+    /// Takes the full list over: the table is rebuilt by pinning what is selected, in the background and pod by pod,
+    /// because the runtime counts one timeout for the whole list. Returns how many are selected.
+    pub(super) fn take_over(&self, pods: &[api::PodSandbox]) -> usize {
+        let config = self.config();
+        let selected: Vec<_> = pods
+            .iter()
+            .filter_map(|pod| match PodView::new(pod) {
+                Ok(view) => Some(view),
+                Err(error) => {
+                    log::warn!("{}", Line::event("Synchronize").with("error", chain(&error)));
+                    None
+                }
+            })
+            .filter(|pod| config.policy.select(&pod.handler, &pod.pod.namespace).is_some())
+            .collect();
+        let count = selected.len();
+        locked(&self.backlog).extend(selected);
+        count
+    }
+}
