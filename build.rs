@@ -27,10 +27,7 @@ fn generate(out: &Path) -> Result<(), Box<dyn std::error::Error>> {
         .include("protos")
         .rust_protobuf()
         .rust_protobuf_customize(ProtobufCustomize::default().gen_mod_rs(false))
-        .customize(Customize {
-            async_all: true,
-            ..Default::default()
-        })
+        .customize(Customize { async_all: true, ..Default::default() })
         .run()?;
     for name in ["nri.rs", "nri_ttrpc.rs"] {
         let path = out.join(name);
@@ -66,9 +63,7 @@ fn announce_commit() {
 /// The short commit, only if the repository is this crate's own: an unpacked crate below somebody
 /// else's checkout must not carry that checkout's commit.
 fn commit_of_this_tree() -> Option<String> {
-    let here = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR")?)
-        .canonicalize()
-        .ok()?;
+    let here = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR")?).canonicalize().ok()?;
     if Path::new(&git(&["rev-parse", "--show-toplevel"])?) != here {
         return None;
     }

@@ -1,10 +1,14 @@
 //! berth: a berth for every pod.
 
+pub mod admin;
 pub mod apply;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod decide;
 pub mod dialect;
+pub mod door;
 pub mod exit;
 pub mod fsutil;
 pub mod identity;
@@ -15,3 +19,10 @@ pub mod metrics;
 pub mod netns;
 pub mod nri;
 pub mod pin;
+pub mod sys;
+
+/// The version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit it was built from, or `unknown`.
+pub const COMMIT: &str = env!("BERTH_COMMIT");

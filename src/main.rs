@@ -1,2 +1,103 @@
-//! The berth binary.
-fn main() {}
+//! The berth binary: from arguments to a command, from its result to an exit code.
+
+use berth::admin::{self, AdminError};
+use berth::apply::Mode;
+use berth::cli::{self, Cli, Command};
+use berth::config::{Config, DEFAULT_PATH, DEFAULT_TEXT};
+use berth::daemon::{self, Start};
+use berth::exit::{Exit, chain};
+use berth::nri::{Endpoint, Identity, Launch};
+use clap::Parser;
+use std::error::Error;
+use std::io::{ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let launch = Launch::from_env(|name| std::env::var(name).ok());
+    let result = match launch {
+        Ok(Some(launch)) => launched(launch),
+        Ok(None) => match Cli::try_parse() {
+            Ok(cli) => run(cli.command),
+            Err(error) => return usage(&error),
+        },
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            complain(&format!("berth: {}", chain(error.as_ref())));
+            Exit::Failure.into()
+        }
+    }
+}
+
+/// Help and version go to standard output and are no error; mistakes go to standard error.
+fn usage(error: &clap::Error) -> ExitCode {
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+    match error.print() {
+        Ok(()) => exit.into(),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit.into(),
+        Err(_) => Exit::Failure.into(),
+    }
+}
+
+/// Says something on standard error; if that is closed there is nobody to say it to.
+fn complain(text: &str) {
+    if writeln!(std::io::stderr(), "{text}").is_err() {
+        log::error!("{text}");
+    }
+}
+
+/// The runtime started us as its plugin: no arguments, no environment but its own, a connected socket.
+fn launched(launch: Launch) -> Result<Exit, Box<dyn Error>> {
+    let socket = berth::sys::take_inherited(launch.socket).ok_or("the runtime's socket is not open")?;
+    let nri = cli::Nri::parse_default()?;
+    start(nri, Endpoint::Inherited(UnixStream::from(socket)), launch.identity)
+}
+
+fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        Command::Nri(nri) => {
+            let (endpoint, identity) = (Endpoint::Path(nri.socket.clone()), Identity::new(&nri.index, &nri.name)?);
+            start(nri, endpoint, identity)
+        }
+        Command::List(list) => {
+            let dirs = &list.directories;
+            let told = admin::list(&dirs.state_dir, &dirs.netns_dir, list.output, &mut out);
+            quiet_on_closed_pipe(told.map(|problems| problems.iter().for_each(|problem| complain(problem))))
+        }
+        Command::Gc(gc) => {
+            let mode = if gc.dry_run { Mode::Preview } else { Mode::Apply };
+            let dirs = &gc.directories;
+            quiet_on_closed_pipe(admin::gc(&dirs.state_dir, &dirs.netns_dir, gc.host_proc.as_deref(), mode, &mut out))
+        }
+        Command::Config(cli::Config::Default) => {
+            quiet_on_closed_pipe(out.write_all(DEFAULT_TEXT.as_bytes()).map_err(Into::into))
+        }
+        Command::Config(cli::Config::Check { file }) => {
+            let config = Config::load(Some(&file))?;
+            let count = config.policy.profiles.len();
+            quiet_on_closed_pipe(writeln!(out, "{}: ok, {count} profiles", file.display()).map_err(Into::into))
+        }
+    }
+}
+
+/// A reader that has seen enough is no failure of ours.
+fn quiet_on_closed_pipe(result: Result<(), AdminError>) -> Result<Exit, Box<dyn Error>> {
+    match result {
+        Err(AdminError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Ok),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(Exit::Ok),
+    }
+}
+
+fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity) -> Result<Exit, Box<dyn Error>> {
+    berth::logging::init(&std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned()));
+    let config = Config::load(nri.config.as_deref())?;
+    let config_origin =
+        nri.config.map_or_else(|| format!("{DEFAULT_PATH} or built-in"), |path| path.display().to_string());
+    let (state_dir, netns_dir) = (nri.directories.state_dir, nri.directories.netns_dir);
+    Ok(daemon::run(Start { endpoint, identity, config, config_origin, state_dir, netns_dir }))
+}

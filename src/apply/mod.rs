@@ -12,7 +12,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-pub use observe::Sight;
+pub use observe::{Sight, pid_namespace};
 pub use pin::{Pinned, Wanted};
 pub use settle::{Mode, Outcome, Settled, Settlement, Which};
 

@@ -20,7 +20,27 @@ pub struct Sight {
     pub pid_ns: Option<u64>,
 }
 
+/// The inode of the initial pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h): it shows every task there is.
+const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
+
+/// The pid namespace of this process, by inode.
+#[must_use]
+pub fn pid_namespace() -> Option<u64> {
+    std::fs::metadata("/proc/self/ns/pid").ok().map(|data| data.ino())
+}
+
 impl Sight {
+    /// What this process can see by itself; a `host_proc` is believed to be what it is called.
+    #[must_use]
+    pub fn here(host_proc: Option<&Path>) -> Self {
+        let pid_ns = pid_namespace();
+        Self {
+            proc: host_proc.unwrap_or(Path::new("/proc")).to_owned(),
+            all: host_proc.is_some() || pid_ns == Some(INITIAL_PID_NS),
+            pid_ns,
+        }
+    }
+
     /// Whether the tasks of this record's pod can be seen.
     pub(super) fn covers(&self, record: &Record) -> bool {
         self.all || (self.pid_ns.is_some() && self.pid_ns == record.pid_ns)

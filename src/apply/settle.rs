@@ -64,14 +64,15 @@ pub struct Settlement {
     pub settled: Vec<Settled>,
     /// Each with the pin it is about, where it is about one.
     pub errors: Vec<(Option<PinName>, ApplyError)>,
+    /// Pins that another berth was at: to be looked at again.
+    pub busy: Vec<PinName>,
 }
 
 impl Settlement {
     fn add(&mut self, name: &PinName, result: Result<Option<Settled>, ApplyError>) {
         match result {
             Ok(settled) => self.settled.extend(settled),
-            // Another berth is at it right now, so this occasion is theirs.
-            Err(error) if error.is_busy() => {}
+            Err(error) if error.is_busy() => self.busy.push(name.clone()),
             Err(error) => self.errors.push((Some(name.clone()), error)),
         }
     }

@@ -67,7 +67,7 @@ pub enum Swap {
 }
 
 /// Annotations by key: the two kinds of map that doors have.
-pub trait Annotations: std::fmt::Debug {
+pub trait Annotations: std::fmt::Debug + Send + Sync {
     /// The value of `key`.
     fn get(&self, key: &str) -> Option<&str>;
 }

@@ -107,11 +107,7 @@ impl Dispatcher {
             },
         };
         if let Err(refusal) = &result {
-            log::warn!(
-                "nri event={what} answer={:?} reason={:?}",
-                refusal.code(),
-                refusal.message()
-            );
+            log::warn!("nri event={what} answer={:?} reason={:?}", refusal.code(), refusal.message());
         }
         result
     }
@@ -119,10 +115,7 @@ impl Dispatcher {
     fn allowed(&self, ctx: &TtrpcContext) -> Duration {
         match u64::try_from(ctx.timeout_nano) {
             Ok(nanos) if nanos > 0 => Duration::from_nanos(nanos),
-            _ => *self
-                .request_timeout
-                .get()
-                .unwrap_or(&DEFAULT_REQUEST_TIMEOUT),
+            _ => *self.request_timeout.get().unwrap_or(&DEFAULT_REQUEST_TIMEOUT),
         }
     }
 
@@ -142,11 +135,7 @@ impl Dispatcher {
         self.phase.send_replace(Phase::Unusable { step, reason });
     }
 
-    async fn on_configure(
-        &self,
-        ctx: &TtrpcContext,
-        request: api::ConfigureRequest,
-    ) -> Answer<api::ConfigureResponse> {
+    async fn on_configure(&self, ctx: &TtrpcContext, request: api::ConfigureRequest) -> Answer<api::ConfigureResponse> {
         let runtime = self.runtime(&request);
         if let Some(limit) = runtime.request_timeout {
             // A second Configure in one session does not happen; the first one counts.
@@ -155,11 +144,8 @@ impl Dispatcher {
         let valid = runtime.nri.valid_events;
         let introduced = format!("{} {}", runtime.name, runtime.version);
         let plugin = Arc::clone(&self.plugin);
-        let wanted = self
-            .call(ctx, "Configure", async move {
-                plugin.configure(&runtime, &request.config).await
-            })
-            .await?;
+        let wanted =
+            self.call(ctx, "Configure", async move { plugin.configure(&runtime, &request.config).await }).await?;
         let events = wanted & valid;
         if events.is_empty() {
             // As an answer, 0 would subscribe the plugin to everything.
@@ -170,10 +156,7 @@ impl Dispatcher {
         if !missing.is_empty() {
             log::info!("nri: {introduced} does not have the events {missing}");
         }
-        Ok(api::ConfigureResponse {
-            events: events.bits(),
-            ..Default::default()
-        })
+        Ok(api::ConfigureResponse { events: events.bits(), ..Default::default() })
     }
 
     fn runtime(&self, request: &api::ConfigureRequest) -> Runtime {
@@ -199,10 +182,7 @@ impl Dispatcher {
             return Err(Refusal::new(RefusalCode::FailedPrecondition, message));
         }
         let complete = {
-            let mut collector = self
-                .collector
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
             collector.add(request)?
         };
         let mut response = api::SynchronizeResponse::default();
@@ -279,10 +259,7 @@ fn overdue(what: &str, budget: Duration, allowed: Duration) -> Refusal {
 }
 
 fn lacks(event: Event, field: &str) -> Refusal {
-    Refusal::new(
-        RefusalCode::InvalidArgument,
-        format!("{event}: {field} is missing"),
-    )
+    Refusal::new(RefusalCode::InvalidArgument, format!("{event}: {field} is missing"))
 }
 
 fn need_pod(event: Event, pod: MessageField<api::PodSandbox>) -> Answer<api::PodSandbox> {
@@ -299,9 +276,7 @@ fn need_both(
     container: MessageField<api::Container>,
 ) -> Answer<(api::PodSandbox, api::Container)> {
     let pod = need_pod(event, pod)?;
-    let container = container
-        .into_option()
-        .ok_or_else(|| lacks(event, "container"))?;
+    let container = container.into_option().ok_or_else(|| lacks(event, "container"))?;
     if container.id.is_empty() {
         return Err(lacks(event, "container.id"));
     }

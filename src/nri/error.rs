@@ -87,9 +87,7 @@ pub enum NriError {
         source: ttrpc::Error,
     },
     /// The runtime took the connection and stayed silent.
-    #[error(
-        "register NRI plugin {plugin}: no answer within {limit:?}; another plugin may be blocking the engine"
-    )]
+    #[error("register NRI plugin {plugin}: no answer within {limit:?}; another plugin may be blocking the engine")]
     RegisterTimeout {
         /// `NN-name`.
         plugin: String,

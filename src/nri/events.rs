@@ -154,9 +154,7 @@ impl EventMask {
 
     /// The events of the set, ascending.
     pub fn iter(self) -> impl Iterator<Item = Event> {
-        Event::ALL
-            .into_iter()
-            .filter(move |event| self.contains(*event))
+        Event::ALL.into_iter().filter(move |event| self.contains(*event))
     }
 }
 
@@ -194,11 +192,7 @@ mod tests {
     #[test]
     fn an_event_is_the_bit_below_its_number() {
         for event in Event::ALL {
-            assert_eq!(
-                EventMask::of(&[event]).bits(),
-                1 << (event.number() - 1),
-                "{event}"
-            );
+            assert_eq!(EventMask::of(&[event]).bits(), 1 << (event.number() - 1), "{event}");
             assert_eq!(Event::from_number(event.number()), Some(event));
         }
     }
@@ -214,10 +208,7 @@ mod tests {
     fn the_valid_sets_of_the_library_versions() {
         assert_eq!(EventMask::up_to(Event::RemoveContainer).bits(), 0x7ff);
         assert_eq!(EventMask::up_to(Event::PostUpdatePodSandbox).bits(), 0x1fff);
-        assert_eq!(
-            EventMask::up_to(Event::ValidateContainerAdjustment).bits(),
-            0x3fff
-        );
+        assert_eq!(EventMask::up_to(Event::ValidateContainerAdjustment).bits(), 0x3fff);
     }
 
     #[test]

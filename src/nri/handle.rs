@@ -7,9 +7,7 @@ use tokio::time::timeout;
 use ttrpc::context;
 
 use super::api::service::RuntimeClient;
-use super::api::{
-    ContainerEviction, ContainerUpdate, RegisterPluginRequest, UpdateContainersRequest,
-};
+use super::api::{ContainerEviction, ContainerUpdate, RegisterPluginRequest, UpdateContainersRequest};
 use super::error::NriError;
 use super::identity::Identity;
 
@@ -30,9 +28,7 @@ impl fmt::Debug for RuntimeHandle {
 
 impl RuntimeHandle {
     pub(crate) fn new(client: ttrpc::r#async::Client) -> Self {
-        Self {
-            client: RuntimeClient::new(client),
-        }
+        Self { client: RuntimeClient::new(client) }
     }
 
     /// Updates and evicts containers, and returns the updates the runtime could not do.
@@ -51,15 +47,9 @@ impl RuntimeHandle {
         limit: Duration,
     ) -> Result<Vec<ContainerUpdate>, NriError> {
         let containers = update.len() + evict.len();
-        let request = UpdateContainersRequest {
-            update,
-            evict,
-            ..Default::default()
-        };
+        let request = UpdateContainersRequest { update, evict, ..Default::default() };
         // No limit for ttrpc: it would end the same moment and hide which limit it was.
-        let call = self
-            .client
-            .update_containers(context::Context::default(), &request);
+        let call = self.client.update_containers(context::Context::default(), &request);
         match timeout(limit, call).await {
             Ok(Ok(response)) => Ok(response.failed),
             Ok(Err(source)) => Err(NriError::Update { containers, source }),
@@ -67,11 +57,7 @@ impl RuntimeHandle {
         }
     }
 
-    pub(crate) async fn register(
-        &self,
-        identity: &Identity,
-        limit: Duration,
-    ) -> Result<(), NriError> {
+    pub(crate) async fn register(&self, identity: &Identity, limit: Duration) -> Result<(), NriError> {
         let request = RegisterPluginRequest {
             plugin_name: identity.name().to_owned(),
             plugin_idx: identity.index().to_owned(),
@@ -79,9 +65,7 @@ impl RuntimeHandle {
             ..Default::default()
         };
         let plugin = identity.to_string();
-        let call = self
-            .client
-            .register_plugin(context::Context::default(), &request);
+        let call = self.client.register_plugin(context::Context::default(), &request);
         match timeout(limit, call).await {
             Ok(Ok(_empty)) => Ok(()),
             Ok(Err(source)) => Err(NriError::Register { plugin, source }),

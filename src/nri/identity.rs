@@ -33,17 +33,13 @@ pub enum IdentityError {
         name: String,
     },
     /// Some of the variables that tell a launched plugin who it is are missing or no text.
-    #[error(
-        "environment of a launched plugin: {variable} is not set, though another of its variables is"
-    )]
+    #[error("environment of a launched plugin: {variable} is not set, though another of its variables is")]
     Incomplete {
         /// The variable that is missing.
         variable: &'static str,
     },
     /// The socket variable holds no descriptor number.
-    #[error(
-        "environment of a launched plugin: {SOCKET_VARIABLE}={value:?} is no descriptor number"
-    )]
+    #[error("environment of a launched plugin: {SOCKET_VARIABLE}={value:?} is no descriptor number")]
     Socket {
         /// What it holds.
         value: String,
@@ -66,10 +62,7 @@ impl Identity {
             let name = name.to_owned();
             return Err(IdentityError::Name { name });
         }
-        Ok(Self {
-            index: index.to_owned(),
-            name: name.to_owned(),
-        })
+        Ok(Self { index: index.to_owned(), name: name.to_owned() })
     }
 
     /// The two digits that order plugins.
@@ -113,9 +106,7 @@ impl Launch {
     /// # Errors
     ///
     /// Any [`IdentityError`]; a half-set environment is an error, not a plugin on its own.
-    pub fn from_env(
-        lookup: impl Fn(&str) -> Option<String>,
-    ) -> Result<Option<Self>, IdentityError> {
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, IdentityError> {
         let variables = [NAME_VARIABLE, INDEX_VARIABLE, SOCKET_VARIABLE];
         if variables.iter().all(|variable| lookup(variable).is_none()) {
             return Ok(None);
@@ -153,51 +144,29 @@ mod tests {
     #[test]
     fn only_what_every_nri_accepts_is_an_identity() {
         for (index, name) in [("00", "a"), ("99", "A-z_0.9+x")] {
-            assert_eq!(
-                Identity::new(index, name).unwrap().to_string(),
-                format!("{index}-{name}")
-            );
+            assert_eq!(Identity::new(index, name).unwrap().to_string(), format!("{index}-{name}"));
         }
         for index in ["", "1", "100", "1a", "-1", "١٢"] {
-            assert!(matches!(
-                Identity::new(index, "x"),
-                Err(IdentityError::Index { .. })
-            ));
+            assert!(matches!(Identity::new(index, "x"), Err(IdentityError::Index { .. })));
         }
         for name in ["", "a b", "a/b", "ä", "a\n"] {
-            assert!(matches!(
-                Identity::new("10", name),
-                Err(IdentityError::Name { .. })
-            ));
+            assert!(matches!(Identity::new("10", name), Err(IdentityError::Name { .. })));
         }
     }
 
     #[test]
     fn a_launched_plugin_reads_who_it_is_from_the_environment() {
-        let all = [
-            ("NRI_PLUGIN_NAME", "x"),
-            ("NRI_PLUGIN_IDX", "07"),
-            ("NRI_PLUGIN_SOCKET", "3"),
-        ];
+        let all = [("NRI_PLUGIN_NAME", "x"), ("NRI_PLUGIN_IDX", "07"), ("NRI_PLUGIN_SOCKET", "3")];
         let found = launch(&all).unwrap().unwrap();
-        assert_eq!(
-            (found.identity.to_string().as_str(), found.socket),
-            ("07-x", 3)
-        );
+        assert_eq!((found.identity.to_string().as_str(), found.socket), ("07-x", 3));
         assert_eq!(launch(&[]), Ok(None));
         for missing in 0..3 {
             let some: Vec<_> = (0..3).filter(|i| *i != missing).map(|i| all[i]).collect();
-            assert!(matches!(
-                launch(&some),
-                Err(IdentityError::Incomplete { .. })
-            ));
+            assert!(matches!(launch(&some), Err(IdentityError::Incomplete { .. })));
         }
         for socket in ["", "x", "-1", "3 "] {
             let found = launch(&[all[0], all[1], ("NRI_PLUGIN_SOCKET", socket)]);
-            assert!(
-                matches!(found, Err(IdentityError::Socket { .. })),
-                "{socket:?}"
-            );
+            assert!(matches!(found, Err(IdentityError::Socket { .. })), "{socket:?}");
         }
     }
 }

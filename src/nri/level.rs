@@ -67,14 +67,10 @@ fn level_of(request: &ConfigureRequest) -> Level {
         return level;
     }
     // The field came with 0.12. A library that fills it with "(devel)" was built past 0.11.
-    let floor = if request.NRI_version.is_empty() {
-        Level::Basic
-    } else {
-        Level::Namespaces
-    };
+    let floor = if request.NRI_version.is_empty() { Level::Basic } else { Level::Namespaces };
     let has_timeouts = request.registration_timeout > 0 || request.request_timeout > 0;
-    let by_release = Version::parse(&request.runtime_version)
-        .and_then(|version| release_level(&request.runtime_name, version));
+    let by_release =
+        Version::parse(&request.runtime_version).and_then(|version| release_level(&request.runtime_name, version));
     let level = match (by_release, has_timeouts) {
         (Some(level), true) => level.max(Level::SplitSync),
         (None, true) => Level::SplitSync,
@@ -103,11 +99,8 @@ fn release_level(runtime: &str, version: Version) -> Option<Level> {
 /// From which version on which level, newest first.
 type Table = [((u64, u64, u64), Level)];
 
-const LIBRARY: [((u64, u64, u64), Level); 3] = [
-    ((0, 12, 0), Level::DedicatedRpcs),
-    ((0, 10, 0), Level::Namespaces),
-    ((0, 8, 0), Level::SplitSync),
-];
+const LIBRARY: [((u64, u64, u64), Level); 3] =
+    [((0, 12, 0), Level::DedicatedRpcs), ((0, 10, 0), Level::Namespaces), ((0, 8, 0), Level::SplitSync)];
 
 const CONTAINERD: [((u64, u64, u64), Level); 5] = [
     ((2, 3, 0), Level::DedicatedRpcs),
@@ -125,10 +118,7 @@ const CRIO: [((u64, u64, u64), Level); 4] = [
 ];
 
 fn newest(version: Version, table: &Table) -> Option<Level> {
-    table
-        .iter()
-        .find(|(since, _)| version.is_at_least(*since))
-        .map(|(_, level)| *level)
+    table.iter().find(|(since, _)| version.is_at_least(*since)).map(|(_, level)| *level)
 }
 
 /// A version as runtimes print it: `v2.3.4`, `1.36.3`, `2.3.4+unknown`, `2.4.0-beta.0`,
@@ -145,18 +135,13 @@ impl Version {
         let text = text.trim();
         let text = text.strip_prefix('v').unwrap_or(text);
         let text = text.split('+').next().unwrap_or(text);
-        let end = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (core, suffix) = text.split_at(end);
         let mut numbers = core.split('.');
         let mut number = || numbers.next()?.parse().ok();
         let core = (number()?, number()?, number()?);
         let suffix = suffix.trim_start_matches(['-', '~', '.']);
-        Some(Self {
-            core,
-            pre: is_pre_release(suffix),
-        })
+        Some(Self { core, pre: is_pre_release(suffix) })
     }
 
     fn is_at_least(self, since: (u64, u64, u64)) -> bool {
@@ -167,12 +152,10 @@ impl Version {
 /// Tells `-rc.1`, `-beta.0`, `-dev` and Go's `-0.20250219120000-abcdef` from the package revisions
 /// of distributions (`-0ubuntu1`, `-k3s1`) and from commits after a tag (`-15-gabcdef`).
 fn is_pre_release(suffix: &str) -> bool {
-    let word = ["alpha", "beta", "rc", "dev", "pre"]
-        .iter()
-        .any(|word| suffix.starts_with(word));
-    let pseudo = suffix.strip_prefix("0.").is_some_and(|rest| {
-        rest.len() >= 14 && rest.as_bytes()[..14].iter().all(u8::is_ascii_digit)
-    });
+    let word = ["alpha", "beta", "rc", "dev", "pre"].iter().any(|word| suffix.starts_with(word));
+    let pseudo = suffix
+        .strip_prefix("0.")
+        .is_some_and(|rest| rest.len() >= 14 && rest.as_bytes()[..14].iter().all(u8::is_ascii_digit));
     word || pseudo
 }
 

@@ -91,9 +91,7 @@ pub enum MuxError {
         have: usize,
     },
     /// The stream ended inside a payload.
-    #[error(
-        "read trunk: end of stream inside a frame for connection {conn}, {missing} bytes short"
-    )]
+    #[error("read trunk: end of stream inside a frame for connection {conn}, {missing} bytes short")]
     TruncatedPayload {
         /// The connection id in the header.
         conn: ConnId,
@@ -127,10 +125,9 @@ impl MuxError {
     #[must_use]
     pub fn is_hang_up(&self) -> bool {
         match self {
-            Self::Read { source } | Self::Write { source } => matches!(
-                source.kind(),
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-            ),
+            Self::Read { source } | Self::Write { source } => {
+                matches!(source.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+            }
             _ => false,
         }
     }
@@ -169,12 +166,7 @@ impl MuxStats {
 impl<R: AsyncRead + Unpin> Mux<R> {
     /// Takes both directions of a trunk. Nothing is read or written yet.
     pub fn new(reader: R, writer: impl AsyncWrite + Send + 'static) -> Self {
-        Self {
-            reader,
-            trunk: Arc::new(Trunk::new(Box::pin(writer))),
-            slots: Vec::new(),
-            decoder: Decoder::default(),
-        }
+        Self { reader, trunk: Arc::new(Trunk::new(Box::pin(writer))), slots: Vec::new(), decoder: Decoder::default() }
     }
 
     /// Opens a logical connection. Frames that come before are dropped, so open all of them before
@@ -228,17 +220,12 @@ impl<R: AsyncRead + Unpin> Mux<R> {
     }
 
     /// Reads; and on the way pushes out what a writer could not finish and may never come back for.
-    fn poll_trunk(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<Result<usize, MuxError>> {
+    fn poll_trunk(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, MuxError>> {
         if let Err(source) = self.trunk.poll_leftover(cx) {
             return Poll::Ready(Err(MuxError::Write { source }));
         }
         let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.reader).poll_read(cx, &mut buffer))
-            .map_err(|source| MuxError::Read { source })?;
+        ready!(Pin::new(&mut self.reader).poll_read(cx, &mut buffer)).map_err(|source| MuxError::Read { source })?;
         Poll::Ready(Ok(buffer.filled().len()))
     }
 

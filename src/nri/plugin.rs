@@ -90,10 +90,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal whose message ends up in the engine's log and the pod's events.
     pub fn new(code: RefusalCode, message: impl fmt::Display) -> Self {
-        Self {
-            code,
-            message: message.to_string(),
-        }
+        Self { code, message: message.to_string() }
     }
 
     /// The code.
@@ -128,10 +125,7 @@ pub type Answer<T> = Result<T, Refusal>;
 ///
 /// An event that is subscribed and not implemented is answered with success.
 #[async_trait]
-#[allow(
-    unused_variables,
-    reason = "the names of the parameters are documentation here"
-)]
+#[allow(unused_variables, reason = "the names of the parameters are documentation here")]
 pub trait Plugin: Send + Sync + 'static {
     /// Names the events to get. `config` is empty unless the runtime started the plugin. Events
     /// the runtime does not have are taken out; if none is left the session ends.
@@ -192,11 +186,7 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// See [`Event::PostCreateContainer`](super::Event::PostCreateContainer).
-    async fn post_create_container(
-        &self,
-        pod: api::PodSandbox,
-        container: api::Container,
-    ) -> Answer<()> {
+    async fn post_create_container(&self, pod: api::PodSandbox, container: api::Container) -> Answer<()> {
         Ok(())
     }
 
@@ -206,11 +196,7 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// See [`Event::PostStartContainer`](super::Event::PostStartContainer).
-    async fn post_start_container(
-        &self,
-        pod: api::PodSandbox,
-        container: api::Container,
-    ) -> Answer<()> {
+    async fn post_start_container(&self, pod: api::PodSandbox, container: api::Container) -> Answer<()> {
         Ok(())
     }
 
@@ -225,11 +211,7 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// See [`Event::PostUpdateContainer`](super::Event::PostUpdateContainer).
-    async fn post_update_container(
-        &self,
-        pod: api::PodSandbox,
-        container: api::Container,
-    ) -> Answer<()> {
+    async fn post_update_container(&self, pod: api::PodSandbox, container: api::Container) -> Answer<()> {
         Ok(())
     }
 
@@ -243,11 +225,7 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// See [`Event::RemoveContainer`](super::Event::RemoveContainer).
-    async fn remove_container(
-        &self,
-        pod: api::PodSandbox,
-        container: api::Container,
-    ) -> Answer<()> {
+    async fn remove_container(&self, pod: api::PodSandbox, container: api::Container) -> Answer<()> {
         Ok(())
     }
 

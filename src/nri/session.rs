@@ -80,19 +80,13 @@ pub(crate) async fn serve(
     drop(state);
     let result = match (result, &*watcher.borrow()) {
         // The answer is the cause; that the runtime hung up is what it led to.
-        (Err(_) | Ok(End::HungUp), Phase::Unusable { step, reason }) => Err(NriError::Unusable {
-            step,
-            reason: reason.clone(),
-        }),
-        (Err(NriError::HungUpEarly { .. }) | Ok(End::HungUp), Phase::ShutDown) => {
-            Ok(End::RuntimeShutDown)
+        (Err(_) | Ok(End::HungUp), Phase::Unusable { step, reason }) => {
+            Err(NriError::Unusable { step, reason: reason.clone() })
         }
+        (Err(NriError::HungUpEarly { .. }) | Ok(End::HungUp), Phase::ShutDown) => Ok(End::RuntimeShutDown),
         (result, _) => result,
     };
-    Outcome {
-        result,
-        synchronized,
-    }
+    Outcome { result, synchronized }
 }
 
 async fn run(
@@ -111,17 +105,9 @@ async fn run(
     let plugin_conn = mux.open(ConnId::PLUGIN).map_err(trunk)?;
     let runtime_conn = mux.open(ConnId::RUNTIME).map_err(trunk)?;
     let handle = RuntimeHandle::new(Client::new(Socket::new(runtime_conn)));
-    let peer = Peer {
-        pid,
-        handle: handle.clone(),
-    };
-    let dispatcher = Dispatcher::new(
-        Arc::clone(&terms.plugin),
-        Arc::clone(&terms.work),
-        peer,
-        phase,
-        terms.options.sync_limit,
-    );
+    let peer = Peer { pid, handle: handle.clone() };
+    let dispatcher =
+        Dispatcher::new(Arc::clone(&terms.plugin), Arc::clone(&terms.work), peer, phase, terms.options.sync_limit);
     // Served before registering: Configure may come before the answer to RegisterPlugin.
     let mut server = server_on(plugin_conn, dispatcher);
     let serve = |source| NriError::Serve { source };
@@ -145,16 +131,11 @@ async fn run(
 fn server_on(conn: MuxConn, dispatcher: Dispatcher) -> Server {
     let one = futures::stream::once(std::future::ready(io::Result::Ok(conn)));
     let listener = Listener::new(one.chain(futures::stream::pending()));
-    Server::new()
-        .add_listener(listener)
-        .register_service(create_plugin(Arc::new(dispatcher)))
+    Server::new().add_listener(listener).register_service(create_plugin(Arc::new(dispatcher)))
 }
 
 /// Lets the answers in progress leave, with the trunk running if it still can.
-async fn wind_down(
-    mut server: Server,
-    trunk: Option<Pin<&mut impl Future<Output = Result<(), MuxError>>>>,
-) {
+async fn wind_down(mut server: Server, trunk: Option<Pin<&mut impl Future<Output = Result<(), MuxError>>>>) {
     let end = timeout(WIND_DOWN, server.shutdown());
     let ended = match trunk {
         None => end.await,
@@ -180,22 +161,16 @@ async fn converse(
     state: &mut Announcer<'_>,
 ) -> Result<(), NriError> {
     let options = &terms.options;
-    handle
-        .register(&terms.identity, options.register_limit)
-        .await?;
+    handle.register(&terms.identity, options.register_limit).await?;
     state.announce(SessionState::Registered);
 
     let limit = options.configure_limit;
-    reach(&mut watcher, limit, |phase| *phase != Phase::Connected)
-        .await
-        .ok_or(NriError::NotConfigured { limit })?;
+    reach(&mut watcher, limit, |phase| *phase != Phase::Connected).await.ok_or(NriError::NotConfigured { limit })?;
 
     let past = |phase: &Phase| !matches!(phase, Phase::Connected | Phase::Configured);
     let limit = options.synchronize_limit;
     match origin {
-        Origin::Connected => reach(&mut watcher, limit, past)
-            .await
-            .ok_or(NriError::NotSynchronized { limit })?,
+        Origin::Connected => reach(&mut watcher, limit, past).await.ok_or(NriError::NotSynchronized { limit })?,
         Origin::Launched => until(&mut watcher, past).await,
     }
     if *watcher.borrow() == Phase::Synchronized {
@@ -206,10 +181,7 @@ async fn converse(
     until(&mut watcher, over).await;
     tokio::time::sleep(HANG_UP_GRACE).await;
     match &*watcher.borrow() {
-        Phase::Unusable { step, reason } => Err(NriError::Unusable {
-            step,
-            reason: reason.clone(),
-        }),
+        Phase::Unusable { step, reason } => Err(NriError::Unusable { step, reason: reason.clone() }),
         _ => Ok(()),
     }
 }
@@ -246,10 +218,7 @@ fn trunk_end(ended: Result<(), MuxError>, phase: &Phase) -> Result<End, NriError
 /// 0 stands for a process that is not in our pid namespace (unix(7), `SO_PEERCRED`).
 fn peer_pid(stream: &UnixStream) -> Option<u32> {
     let credentials = stream.peer_cred().ok()?;
-    credentials
-        .pid()
-        .and_then(|pid| u32::try_from(pid).ok())
-        .filter(|pid| *pid != 0)
+    credentials.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0)
 }
 
 /// Tells the plugin how far the session is. Holds: a `Registered` is followed by a `Closed`, even
@@ -262,11 +231,7 @@ struct Announcer<'a> {
 
 impl<'a> Announcer<'a> {
     fn new(terms: &'a Terms) -> Self {
-        Self {
-            terms,
-            registered: false,
-            synchronized: false,
-        }
+        Self { terms, registered: false, synchronized: false }
     }
 
     fn announce(&mut self, state: SessionState) {

@@ -63,10 +63,7 @@ impl Default for Options {
             backoff_most: Duration::from_secs(5),
             drain_limit: Duration::from_secs(10),
             // A node has some hundred pods; this is a thousand times that.
-            sync_limit: SyncLimit {
-                objects: 500_000,
-                bytes: 512 << 20,
-            },
+            sync_limit: SyncLimit { objects: 500_000, bytes: 512 << 20 },
         }
     }
 }
@@ -88,12 +85,7 @@ pub async fn run(
     options: Options,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), NriError> {
-    let terms = Terms {
-        identity,
-        plugin,
-        options,
-        work: Arc::new(Work::default()),
-    };
+    let terms = Terms { identity, plugin, options, work: Arc::new(Work::default()) };
     let mut shutdown = pin!(shutdown);
     let result = match endpoint {
         Endpoint::Inherited(socket) => serve_inherited(&terms, socket, shutdown.as_mut()).await,
@@ -124,11 +116,7 @@ async fn serve_inherited(
     Ok(())
 }
 
-async fn serve_path(
-    terms: &Terms,
-    path: &Path,
-    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
-) {
+async fn serve_path(terms: &Terms, path: &Path, mut stop: Pin<&mut (impl Future<Output = ()> + Send)>) {
     let mut backoff = Backoff::new(terms.options.backoff_first, terms.options.backoff_most);
     let mut last: Option<NriError> = None;
     loop {
@@ -175,10 +163,7 @@ async fn connect(path: &Path, limit: Duration) -> Result<UnixStream, NriError> {
     match timeout(limit, UnixStream::connect(path)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(source)) => Err(why_not(path, source)),
-        Err(_elapsed) => Err(NriError::ConnectTimeout {
-            path: path.to_owned(),
-            limit,
-        }),
+        Err(_elapsed) => Err(NriError::ConnectTimeout { path: path.to_owned(), limit }),
     }
 }
 

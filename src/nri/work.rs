@@ -52,9 +52,7 @@ impl Work {
             let result = AssertUnwindSafe(handler).catch_unwind().await;
             let result = result.unwrap_or_else(|panic| Err(panicked(what, panic.as_ref())));
             if let Err(late) = answer.send(result) {
-                let outcome = late
-                    .err()
-                    .map_or_else(|| "ok".to_owned(), |e| e.to_string());
+                let outcome = late.err().map_or_else(|| "ok".to_owned(), |e| e.to_string());
                 log::warn!("nri event={what} answer=lost outcome={outcome:?}: it came too late");
             }
         });
@@ -89,8 +87,5 @@ fn panicked(what: &str, panic: &(dyn Any + Send)) -> Refusal {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    Refusal::new(
-        RefusalCode::Internal,
-        format!("{what}: the plugin panicked: {text}"),
-    )
+    Refusal::new(RefusalCode::Internal, format!("{what}: the plugin panicked: {text}"))
 }

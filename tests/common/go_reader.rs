@@ -44,8 +44,7 @@ impl GoReader {
             self.frames += 1;
             let conn = self.conns.entry(id).or_default();
             if let Some(complaint) = conn.read(payload) {
-                self.violations
-                    .push(format!("connection {id}: {complaint}"));
+                self.violations.push(format!("connection {id}: {complaint}"));
             }
             at += 8 + length;
         }
@@ -72,10 +71,7 @@ impl Conn {
         if frame.is_empty() {
             complaint = Some("empty frame".to_owned());
         } else if frame.len() > room || frame.len() > LONGEST {
-            complaint = Some(format!(
-                "ENOMEM: frame of {} into {room} bytes",
-                frame.len()
-            ));
+            complaint = Some(format!("ENOMEM: frame of {} into {room} bytes", frame.len()));
         }
         let mut rest = frame;
         while !rest.is_empty() {

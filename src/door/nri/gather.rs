@@ -2,7 +2,7 @@
 
 use super::session::Session;
 use super::{NriDoor, locked};
-use crate::decide::facts::{Annotations, Door, Facts, Lead, Network, Swap};
+use crate::decide::facts::{Annotations, Door, Facts, Lead, Network};
 use crate::exit::chain;
 use crate::identity::{Engine, IdError, PodRef, Role, SandboxId};
 use crate::logging::Line;
@@ -127,7 +127,10 @@ impl NriDoor {
         match self.keeper.ledger.get(name) {
             Ok(record) => record.map(|record| record.source.path),
             Err(error) => {
-                log::warn!("{}", Line::message("a record cannot be used").with("pin", name).with("error", chain(&error)));
+                log::warn!(
+                    "{}",
+                    Line::message("a record cannot be used").with("pin", name).with("error", chain(&error))
+                );
                 None
             }
         }
@@ -136,7 +139,8 @@ impl NriDoor {
     /// Where the container's present path leads. Looked at only where the engine's processes can be seen, because
     /// `/proc/<pid>/ns/net` means another process elsewhere.
     fn lead(&self, session: &Session, pod: &PodView, container: Option<&api::Container>, own: Option<NetnsId>) -> Lead {
-        let path = container.and_then(|container| container.linux.as_ref()).and_then(|linux| network(&linux.namespaces));
+        let path =
+            container.and_then(|container| container.linux.as_ref()).and_then(|linux| network(&linux.namespaces));
         let Some(path) = path else { return Lead::Unknown };
         if pod.netns.as_deref() == Some(Path::new(path)) {
             return Lead::Own;

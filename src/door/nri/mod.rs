@@ -24,17 +24,18 @@ use crate::config::Config;
 use crate::decide::decide;
 use crate::decide::facts::Door;
 use crate::decide::policy::{OnFailure, Profile};
-use crate::decide::verdict::{Netns, Plan, Verdict};
+use crate::decide::verdict::{Plan, Reason, Verdict};
 use crate::exit::chain;
 use crate::identity::{Role, SandboxId};
 use crate::logging::Line;
 use crate::metrics;
-use crate::netns::Netns as OpenNetns;
+use crate::netns::{Netns, NetnsError};
 use crate::nri::{Answer, EventMask, Plugin, Refusal, RefusalCode, Runtime, SessionState, api};
 use crate::pin::PinName;
 use gather::{Gathered, PodView};
 use pods::Pods;
 use session::Session;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,6 +56,7 @@ pub struct NriDoor {
     config: Mutex<Arc<Config>>,
     session: Mutex<Arc<Session>>,
     pods: Mutex<Pods>,
+    backlog: Mutex<VecDeque<PodView>>,
     occasions: Arc<dyn Occasions>,
     readiness: Readiness,
 }
@@ -91,6 +93,7 @@ impl NriDoor {
             config: Mutex::new(Arc::new(config)),
             session: Mutex::new(Arc::new(session)),
             pods: Mutex::new(Pods::default()),
+            backlog: Mutex::new(VecDeque::new()),
             occasions,
             readiness: Readiness::default(),
         }
@@ -105,13 +108,35 @@ impl NriDoor {
     /// Which tasks can be seen, as far as the present or last session showed.
     #[must_use]
     pub fn sight(&self) -> crate::apply::Sight {
-        locked(&self.session).sight()
+        locked(&self.session).sight.clone()
     }
 
     /// Forgets pods whose pins have been released.
     pub fn forget<'a>(&self, names: impl IntoIterator<Item = &'a PinName>) {
         let mut pods = locked(&self.pods);
         names.into_iter().for_each(|name| pods.forget(name));
+    }
+
+    /// Pins the pods that the last Synchronize brought, one by one, letting events in between. A pod whose namespace is
+    /// gone already was stopped and not removed yet: nothing to pin.
+    pub async fn catch_up(&self) {
+        let (started, mut pinned, mut stopped, mut failed) = (Instant::now(), 0u32, 0u32, 0u32);
+        loop {
+            let Some(pod) = locked(&self.backlog).pop_front() else { break };
+            match self.sandbox(&pod).await {
+                Ok(Verdict::Adjust(plan)) if plan.netns.swaps() => pinned += 1,
+                Ok(_) => {}
+                Err(Failure::Apply(ApplyError::Netns(NetnsError::Missing { .. }))) => stopped += 1,
+                Err(error) => {
+                    failed += 1;
+                    let line = Line::event("CatchUp").with("pod", &pod.pod).with("sandbox", &pod.sandbox);
+                    log::warn!("{}", line.with("error", chain(&error)));
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        let line = Line::event("CatchUp").with("pinned", pinned).with("stopped", stopped).with("failed", failed);
+        log::info!("{}", line.with("us", started.elapsed().as_micros()));
     }
 
     fn config(&self) -> Arc<Config> {
@@ -126,7 +151,7 @@ impl NriDoor {
     async fn sandbox(&self, pod: &PodView) -> Result<Verdict, Failure> {
         let (config, session) = (self.config(), self.current());
         let Some(profile) = config.policy.select(&pod.handler, &pod.pod.namespace) else {
-            return Ok(Verdict::Leave(crate::decide::verdict::Reason::NotSelected));
+            return Ok(Verdict::Leave(Reason::NotSelected));
         };
         let gathered = self.gather(&session, pod, None);
         let verdict = decide(&gathered.facts(&session, pod, Role::Sandbox, gather::NO_ANNOTATIONS), &config.policy);
@@ -142,15 +167,16 @@ impl NriDoor {
     async fn member(&self, pod: &PodView, container: &api::Container) -> (Verdict, Result<(), (Failure, OnFailure)>) {
         let (config, session) = (self.config(), self.current());
         let Some(profile) = config.policy.select(&pod.handler, &pod.pod.namespace) else {
-            return (Verdict::Leave(crate::decide::verdict::Reason::NotSelected), Ok(()));
+            return (Verdict::Leave(Reason::NotSelected), Ok(()));
         };
         let gathered = self.gather(&session, pod, Some(container));
         let facts = gathered.facts(&session, pod, Role::Member, &container.annotations);
         let verdict = decide(&facts, &config.policy);
         let applied = match &verdict {
-            Verdict::Adjust(plan) if plan.netns.swaps() => {
-                self.ensure_pin(&session, &config, profile, pod, gathered).await.map_err(|error| (error, profile.on_failure))
-            }
+            Verdict::Adjust(plan) if plan.netns.swaps() => self
+                .ensure_pin(&session, &config, profile, pod, gathered)
+                .await
+                .map_err(|error| (error, profile.on_failure)),
             _ => Ok(()),
         };
         (verdict, applied)
@@ -202,7 +228,10 @@ impl NriDoor {
     fn ended(&self, event: &str, pod: &api::PodSandbox, removed: bool) {
         let started = Instant::now();
         let Ok(sandbox) = SandboxId::try_from(pod.id.as_str()) else {
-            log::warn!("{}", Line::event(event).with("sandbox", &pod.id).with("error", "not a sandbox id; nothing of berth's"));
+            log::warn!(
+                "{}",
+                Line::event(event).with("sandbox", &pod.id).with("error", "not a sandbox id; nothing of berth's")
+            );
             return;
         };
         let name = PinName::of(&self.current().scope, &sandbox);
@@ -227,7 +256,7 @@ struct Job {
     pod: PodView,
     name: PinName,
     source: PathBuf,
-    netns: OpenNetns,
+    netns: Netns,
 }
 
 impl Job {
@@ -304,7 +333,8 @@ impl Plugin for NriDoor {
                 return Ok(());
             }
         };
-        let line = Line::event(EVENT).with("pod", &view.pod).with("sandbox", &view.sandbox).with("handler", &view.handler);
+        let line =
+            Line::event(EVENT).with("pod", &view.pod).with("sandbox", &view.sandbox).with("handler", &view.handler);
         match self.sandbox(&view).await {
             Ok(verdict) => log::info!("{}", answer::said(line, &verdict, started)),
             Err(error) => {

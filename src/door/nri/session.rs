@@ -8,25 +8,17 @@ use crate::exit::chain;
 use crate::identity::{Engine, Scope};
 use crate::logging::Line;
 use crate::netns::{NetnsId, Reach, host_ids};
-use crate::nri::{Answer, EventMask, Event, Refusal, RefusalCode, Runtime, SessionState, api};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use crate::nri::{Answer, Event, EventMask, Refusal, RefusalCode, Runtime, SessionState, api};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The events berth answers. They exist in every release of NRI.
-pub(super) const EVENTS: EventMask = EventMask::of(&[
-    Event::RunPodSandbox,
-    Event::StopPodSandbox,
-    Event::RemovePodSandbox,
-    Event::CreateContainer,
-]);
+pub(super) const EVENTS: EventMask =
+    EventMask::of(&[Event::RunPodSandbox, Event::StopPodSandbox, Event::RemovePodSandbox, Event::CreateContainer]);
 
 /// How long a runtime waits that does not say (containerd/nri `pkg/api/timeouts.go`).
 const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The inode of the initial pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h): it shows every task there is.
-const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 
 /// One session.
 #[derive(Debug)]
@@ -40,14 +32,12 @@ pub(super) struct Session {
     /// The pid namespace that shows the engine's tasks, by inode.
     pub(super) pid_ns: Option<u64>,
     pub(super) request_timeout: Duration,
-    proc: PathBuf,
-    sees_all: bool,
+    pub(super) sight: Sight,
 }
 
 impl Session {
     /// Before the first handshake: nothing is known of the runtime, and nothing can be asked by it.
     pub(super) fn none(host_proc: Option<&Path>) -> Self {
-        let own = pid_namespace();
         Self {
             scope: Scope::cri(Engine::Other),
             swap: Swap::PinsDoNotReach,
@@ -55,8 +45,7 @@ impl Session {
             sees_engine: false,
             pid_ns: None,
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
-            proc: host_proc.unwrap_or(Path::new("/proc")).to_owned(),
-            sees_all: host_proc.is_some() || own == Some(INITIAL_PID_NS),
+            sight: Sight::here(host_proc),
         }
     }
 
@@ -64,15 +53,6 @@ impl Session {
     pub(super) fn reaches(&self) -> bool {
         self.swap != Swap::PinsDoNotReach
     }
-
-    pub(super) fn sight(&self) -> Sight {
-        Sight { proc: self.proc.clone(), all: self.sees_all, pid_ns: pid_namespace() }
-    }
-}
-
-/// The pid namespace of this process, by inode.
-pub(crate) fn pid_namespace() -> Option<u64> {
-    std::fs::metadata("/proc/self/ns/pid").ok().map(|data| data.ino())
 }
 
 /// Whether events are answered now: registered, synchronized, and pins reach the engine.
@@ -102,8 +82,8 @@ impl NriDoor {
             let text = format!("berth: runtime {:?} is not one it knows; containerd and cri-o are", runtime.name);
             return Err(Refusal::new(RefusalCode::FailedPrecondition, text));
         }
-        let before = Session::none(self.config().host_proc.as_deref());
-        let reach = self.reach(runtime.peer_pid, &before.proc);
+        let sight = Sight::here(self.config().host_proc.as_deref());
+        let reach = self.reach(runtime.peer_pid, &sight.proc);
         let swap = match &reach {
             Reach::No(_) => Swap::PinsDoNotReach,
             _ if !runtime.nri.namespaces => Swap::RuntimeCannot,
@@ -117,19 +97,20 @@ impl NriDoor {
             .with("reach", &reach);
         match swap {
             Swap::PinsDoNotReach => log::error!("{}", line.with("effect", "nothing is pinned or swapped; not ready")),
-            Swap::RuntimeCannot => log::warn!("{}", line.with("effect", "members keep their path; wrap the handler with an interposer")),
+            Swap::RuntimeCannot => {
+                log::warn!("{}", line.with("effect", "members keep their path; wrap the handler with an interposer"))
+            }
             Swap::Possible => log::info!("{line}"),
         }
         let sees_engine = runtime.peer_pid.is_some();
         Ok(Session {
             scope: Scope::cri(engine),
             swap,
-            host: host_ids(&before.proc, runtime.peer_pid),
+            host: host_ids(&sight.proc, runtime.peer_pid),
             sees_engine,
-            pid_ns: pid_namespace().filter(|_| sees_engine),
+            pid_ns: sight.pid_ns.filter(|_| sees_engine),
             request_timeout: runtime.request_timeout.unwrap_or(DEFAULT_REQUEST_TIMEOUT),
-            sees_all: before.sees_all || sees_engine,
-            proc: before.proc,
+            sight: Sight { all: sight.all || sees_engine, ..sight },
         })
     }
 

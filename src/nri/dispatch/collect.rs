@@ -20,12 +20,7 @@ pub(super) struct Collector {
 
 impl Collector {
     pub(super) fn new(limit: SyncLimit) -> Self {
-        Self {
-            limit,
-            pods: Vec::new(),
-            containers: Vec::new(),
-            bytes: 0,
-        }
+        Self { limit, pods: Vec::new(), containers: Vec::new(), bytes: 0 }
     }
 
     /// Adds a piece; the last one gives everything back and leaves the collector empty.

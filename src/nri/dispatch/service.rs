@@ -12,11 +12,7 @@ use crate::nri::events::Event;
 
 #[async_trait]
 impl service::Plugin for Dispatcher {
-    async fn configure(
-        &self,
-        ctx: &Ctx,
-        request: api::ConfigureRequest,
-    ) -> Result<api::ConfigureResponse> {
+    async fn configure(&self, ctx: &Ctx, request: api::ConfigureRequest) -> Result<api::ConfigureResponse> {
         let result = self.on_configure(ctx, request).await;
         match &result {
             Ok(_) => self.configured(),
@@ -25,11 +21,7 @@ impl service::Plugin for Dispatcher {
         Ok(result?)
     }
 
-    async fn synchronize(
-        &self,
-        ctx: &Ctx,
-        request: api::SynchronizeRequest,
-    ) -> Result<api::SynchronizeResponse> {
+    async fn synchronize(&self, ctx: &Ctx, request: api::SynchronizeRequest) -> Result<api::SynchronizeResponse> {
         let result = self.on_synchronize(ctx, request).await;
         if let Err(refusal) = &result {
             self.fail("Synchronize", refusal);
@@ -59,8 +51,7 @@ impl service::Plugin for Dispatcher {
         let overhead = request.overhead_linux_resources.into_option();
         let resources = request.linux_resources.into_option();
         let handler = async move { plugin.update_pod_sandbox(pod, overhead, resources).await };
-        self.call(ctx, Event::UpdatePodSandbox.name(), handler)
-            .await?;
+        self.call(ctx, Event::UpdatePodSandbox.name(), handler).await?;
         Ok(api::UpdatePodSandboxResponse::default())
     }
 
@@ -72,9 +63,7 @@ impl service::Plugin for Dispatcher {
         let (pod, container) = need_both(Event::CreateContainer, request.pod, request.container)?;
         let plugin = Arc::clone(&self.plugin);
         let handler = async move { plugin.create_container(pod, container).await };
-        Ok(self
-            .call(ctx, Event::CreateContainer.name(), handler)
-            .await?)
+        Ok(self.call(ctx, Event::CreateContainer.name(), handler).await?)
     }
 
     async fn update_container(
@@ -86,9 +75,7 @@ impl service::Plugin for Dispatcher {
         let resources = request.linux_resources.into_option();
         let plugin = Arc::clone(&self.plugin);
         let handler = async move { plugin.update_container(pod, container, resources).await };
-        Ok(self
-            .call(ctx, Event::UpdateContainer.name(), handler)
-            .await?)
+        Ok(self.call(ctx, Event::UpdateContainer.name(), handler).await?)
     }
 
     async fn stop_container(
@@ -100,10 +87,7 @@ impl service::Plugin for Dispatcher {
         let plugin = Arc::clone(&self.plugin);
         let handler = async move { plugin.stop_container(pod, container).await };
         let update = self.call(ctx, Event::StopContainer.name(), handler).await?;
-        Ok(api::StopContainerResponse {
-            update,
-            ..Default::default()
-        })
+        Ok(api::StopContainerResponse { update, ..Default::default() })
     }
 
     async fn validate_container_adjustment(
@@ -112,11 +96,7 @@ impl service::Plugin for Dispatcher {
         mut request: api::ValidateContainerAdjustmentRequest,
     ) -> Result<api::ValidateContainerAdjustmentResponse> {
         let event = Event::ValidateContainerAdjustment;
-        let (pod, container) = need_both(
-            event,
-            request.pod.take().into(),
-            request.container.take().into(),
-        )?;
+        let (pod, container) = need_both(event, request.pod.take().into(), request.container.take().into())?;
         request.pod = Some(pod).into();
         request.container = Some(container).into();
         let plugin = Arc::clone(&self.plugin);
@@ -140,8 +120,7 @@ impl service::Plugin for Dispatcher {
                 | Event::PostUpdateContainer
                 | Event::RemoveContainer),
             ) => {
-                self.on_container_event(ctx, event, request.pod, request.container)
-                    .await?;
+                self.on_container_event(ctx, event, request.pod, request.container).await?;
             }
             _ => self.on_unknown(number),
         }
@@ -153,8 +132,7 @@ impl service::Plugin for Dispatcher {
         ctx: &Ctx,
         request: api::RunPodSandboxRequest,
     ) -> Result<api::RunPodSandboxResponse> {
-        self.on_pod_event(ctx, Event::RunPodSandbox, request.pod)
-            .await?;
+        self.on_pod_event(ctx, Event::RunPodSandbox, request.pod).await?;
         Ok(api::RunPodSandboxResponse::default())
     }
 
@@ -163,8 +141,7 @@ impl service::Plugin for Dispatcher {
         ctx: &Ctx,
         request: api::PostUpdatePodSandboxRequest,
     ) -> Result<api::PostUpdatePodSandboxResponse> {
-        self.on_pod_event(ctx, Event::PostUpdatePodSandbox, request.pod)
-            .await?;
+        self.on_pod_event(ctx, Event::PostUpdatePodSandbox, request.pod).await?;
         Ok(api::PostUpdatePodSandboxResponse::default())
     }
 
@@ -173,8 +150,7 @@ impl service::Plugin for Dispatcher {
         ctx: &Ctx,
         request: api::StopPodSandboxRequest,
     ) -> Result<api::StopPodSandboxResponse> {
-        self.on_pod_event(ctx, Event::StopPodSandbox, request.pod)
-            .await?;
+        self.on_pod_event(ctx, Event::StopPodSandbox, request.pod).await?;
         Ok(api::StopPodSandboxResponse::default())
     }
 
@@ -183,8 +159,7 @@ impl service::Plugin for Dispatcher {
         ctx: &Ctx,
         request: api::RemovePodSandboxRequest,
     ) -> Result<api::RemovePodSandboxResponse> {
-        self.on_pod_event(ctx, Event::RemovePodSandbox, request.pod)
-            .await?;
+        self.on_pod_event(ctx, Event::RemovePodSandbox, request.pod).await?;
         Ok(api::RemovePodSandboxResponse::default())
     }
 
@@ -194,8 +169,7 @@ impl service::Plugin for Dispatcher {
         request: api::PostCreateContainerRequest,
     ) -> Result<api::PostCreateContainerResponse> {
         let event = Event::PostCreateContainer;
-        self.on_container_event(ctx, event, request.pod, request.container)
-            .await?;
+        self.on_container_event(ctx, event, request.pod, request.container).await?;
         Ok(api::PostCreateContainerResponse::default())
     }
 
@@ -205,8 +179,7 @@ impl service::Plugin for Dispatcher {
         request: api::StartContainerRequest,
     ) -> Result<api::StartContainerResponse> {
         let event = Event::StartContainer;
-        self.on_container_event(ctx, event, request.pod, request.container)
-            .await?;
+        self.on_container_event(ctx, event, request.pod, request.container).await?;
         Ok(api::StartContainerResponse::default())
     }
 
@@ -216,8 +189,7 @@ impl service::Plugin for Dispatcher {
         request: api::PostStartContainerRequest,
     ) -> Result<api::PostStartContainerResponse> {
         let event = Event::PostStartContainer;
-        self.on_container_event(ctx, event, request.pod, request.container)
-            .await?;
+        self.on_container_event(ctx, event, request.pod, request.container).await?;
         Ok(api::PostStartContainerResponse::default())
     }
 
@@ -227,8 +199,7 @@ impl service::Plugin for Dispatcher {
         request: api::PostUpdateContainerRequest,
     ) -> Result<api::PostUpdateContainerResponse> {
         let event = Event::PostUpdateContainer;
-        self.on_container_event(ctx, event, request.pod, request.container)
-            .await?;
+        self.on_container_event(ctx, event, request.pod, request.container).await?;
         Ok(api::PostUpdateContainerResponse::default())
     }
 
@@ -238,8 +209,7 @@ impl service::Plugin for Dispatcher {
         request: api::RemoveContainerRequest,
     ) -> Result<api::RemoveContainerResponse> {
         let event = Event::RemoveContainer;
-        self.on_container_event(ctx, event, request.pod, request.container)
-            .await?;
+        self.on_container_event(ctx, event, request.pod, request.container).await?;
         Ok(api::RemoveContainerResponse::default())
     }
 }

@@ -113,10 +113,9 @@ impl Inbox {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.end {
             Some(End::Clean) => Poll::Ready(Ok(())),
-            Some(End::Failed(cause)) => Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                cause.clone(),
-            ))),
+            Some(End::Failed(cause)) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, cause.clone())))
+            }
             None => {
                 self.reader = Some(cx.waker().clone());
                 Poll::Pending
@@ -148,13 +147,7 @@ pub struct MuxConn {
 impl MuxConn {
     pub(super) fn new(conn: ConnId, slot: Arc<Slot>, trunk: Arc<Trunk>) -> Self {
         let place = trunk.join();
-        Self {
-            conn,
-            slot,
-            trunk,
-            shaper: Shaper::default(),
-            place,
-        }
+        Self { conn, slot, trunk, shaper: Shaper::default(), place }
     }
 
     /// The number of this connection on the trunk.
@@ -171,21 +164,13 @@ impl Drop for MuxConn {
 }
 
 impl AsyncRead for MuxConn {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.slot.poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for MuxConn {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let payload = &buf[..this.shaper.allowed(buf.len())];
         if payload.is_empty() {

@@ -72,11 +72,7 @@ impl Decoder {
             let left = left.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX));
             self.payload = (left > 0).then_some((conn, left));
             let starts_frame = std::mem::take(&mut self.starts_frame);
-            return Ok(Some(Piece {
-                conn,
-                bytes,
-                starts_frame,
-            }));
+            return Ok(Some(Piece { conn, bytes, starts_frame }));
         }
         Ok(None)
     }
@@ -153,8 +149,7 @@ impl Shaper {
             bytes = &bytes[header..];
             if self.have == TTRPC_HEADER_LEN {
                 self.have = 0;
-                self.body_left =
-                    usize::try_from(u32::from_be_bytes(self.length)).unwrap_or(usize::MAX);
+                self.body_left = usize::try_from(u32::from_be_bytes(self.length)).unwrap_or(usize::MAX);
             }
         }
     }

@@ -45,11 +45,7 @@ async fn fed(bytes: &[u8]) -> (Result<(), MuxError>, Vec<u8>, Vec<u8>, u64) {
         drop(far.shutdown().await);
     };
     let (mut one, mut two) = (Vec::new(), Vec::new());
-    let ((), a, b) = tokio::join!(
-        feed,
-        plugin.read_to_end(&mut one),
-        runtime.read_to_end(&mut two)
-    );
+    let ((), a, b) = tokio::join!(feed, plugin.read_to_end(&mut one), runtime.read_to_end(&mut two));
     let result = driver.await.unwrap();
     assert_eq!(a.is_ok(), result.is_ok());
     assert_eq!(b.is_ok(), result.is_ok());
@@ -63,26 +59,15 @@ fn connection_zero_is_reserved_and_an_id_is_opened_once() {
     let mut mux = Mux::new(reader, writer);
     assert!(matches!(mux.open(ConnId(0)), Err(MuxError::Reserved)));
     let _conn = mux.open(ConnId(7)).unwrap();
-    assert!(
-        matches!(mux.open(ConnId(7)), Err(MuxError::AlreadyOpen { conn }) if conn == ConnId(7))
-    );
+    assert!(matches!(mux.open(ConnId(7)), Err(MuxError::AlreadyOpen { conn }) if conn == ConnId(7)));
 }
 
 #[tokio::test]
 async fn frames_for_unknown_connections_are_counted_and_dropped() {
-    let trunk = [
-        frame(1, b"a"),
-        frame(9, b"lost"),
-        frame(0, b"lost"),
-        frame(1, b"b"),
-    ]
-    .concat();
+    let trunk = [frame(1, b"a"), frame(9, b"lost"), frame(0, b"lost"), frame(1, b"b")].concat();
     let (result, one, two, dropped) = fed(&trunk).await;
     result.unwrap();
-    assert_eq!(
-        (one.as_slice(), two.as_slice(), dropped),
-        (&b"ab"[..], &b""[..], 2)
-    );
+    assert_eq!((one.as_slice(), two.as_slice(), dropped), (&b"ab"[..], &b""[..], 2));
 }
 
 #[tokio::test]
@@ -102,10 +87,7 @@ async fn the_end_of_the_trunk_is_clean_only_between_frames() {
         match fed(&trunk[..cut]).await.0 {
             Err(MuxError::TruncatedHeader { have }) => assert_eq!(have, cut),
             Err(MuxError::TruncatedPayload { conn, missing }) => {
-                assert_eq!(
-                    (conn, missing),
-                    (ConnId(1), u32::try_from(13 - cut).unwrap())
-                );
+                assert_eq!((conn, missing), (ConnId(1), u32::try_from(13 - cut).unwrap()));
             }
             other => panic!("cut at {cut}: {other:?}"),
         }
@@ -116,9 +98,7 @@ async fn the_end_of_the_trunk_is_clean_only_between_frames() {
 async fn a_frame_beyond_the_limit_is_refused_before_its_payload() {
     let trunk = header(ConnId(1), MAX_READ + 1);
     let (result, ..) = fed(&trunk).await;
-    assert!(
-        matches!(result, Err(MuxError::TooLong { conn, length }) if conn == ConnId(1) && length == MAX_READ + 1)
-    );
+    assert!(matches!(result, Err(MuxError::TooLong { conn, length }) if conn == ConnId(1) && length == MAX_READ + 1));
 }
 
 #[tokio::test]
@@ -139,9 +119,7 @@ async fn a_connection_nobody_reads_is_bounded_in_bytes_and_in_time() {
     // More than connection 1 and everything on the way can hold.
     let flood = frame(1, &vec![0; CONN_BUFFER + READ_BUFFER + 8192]);
     let flooding = tokio::spawn(async move { far.write_all(&flood).await });
-    assert!(
-        matches!(driver.await.unwrap(), Err(MuxError::Stalled { conn }) if conn == ConnId::PLUGIN)
-    );
+    assert!(matches!(driver.await.unwrap(), Err(MuxError::Stalled { conn }) if conn == ConnId::PLUGIN));
     assert!(flooding.await.unwrap().is_err());
     assert!(runtime.read_u8().await.is_err());
 }
@@ -169,9 +147,7 @@ async fn a_dropped_connection_does_not_hold_up_the_other() {
     let (mut far, near) = duplex(4096);
     let (plugin, mut runtime, stats, _driver) = running(near);
     drop(plugin);
-    far.write_all(&frame(1, &vec![0; 2 * CONN_BUFFER]))
-        .await
-        .unwrap();
+    far.write_all(&frame(1, &vec![0; 2 * CONN_BUFFER])).await.unwrap();
     far.write_all(&frame(2, b"x")).await.unwrap();
     assert_eq!(runtime.read_u8().await.unwrap(), b'x');
     assert_eq!(stats.dropped_frames(), 1);
@@ -235,19 +211,11 @@ fn the_oracle_knows_what_go_cannot_read() {
     let long = message(9000);
     let mut reader = GoReader::default();
     reader.feed(&frame(1, &long));
-    assert_eq!(
-        reader.violations.len(),
-        1,
-        "header and more than 4096 bytes in one frame"
-    );
+    assert_eq!(reader.violations.len(), 1, "header and more than 4096 bytes in one frame");
     let mut reader = GoReader::default();
     reader.feed(&frame(1, &long[..4096]));
     reader.feed(&frame(1, &[&long[4096..], &message(1)].concat()));
-    assert_eq!(
-        reader.violations.len(),
-        1,
-        "a long frame past the end of its message"
-    );
+    assert_eq!(reader.violations.len(), 1, "a long frame past the end of its message");
 }
 
 proptest! {
@@ -320,13 +288,7 @@ proptest! {
     }
 }
 
-async fn exchange(
-    conn: &mut MuxConn,
-    send: &[u8],
-    expect: &[u8],
-    got: &Mutex<Vec<Vec<u8>>>,
-    place: usize,
-) {
+async fn exchange(conn: &mut MuxConn, send: &[u8], expect: &[u8], got: &Mutex<Vec<Vec<u8>>>, place: usize) {
     let (mut reader, mut writer) = split(conn);
     let mut buffer = vec![0; expect.len()];
     let (written, read) = tokio::join!(

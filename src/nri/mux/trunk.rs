@@ -30,9 +30,7 @@ pub(super) struct Trunk {
 
 impl fmt::Debug for Trunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trunk")
-            .field("dropped", &self.dropped)
-            .finish_non_exhaustive()
+        f.debug_struct("Trunk").field("dropped", &self.dropped).finish_non_exhaustive()
     }
 }
 
@@ -143,9 +141,7 @@ impl Trunk {
 
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>, place: usize) -> Poll<io::Result<()>> {
         self.waiting.register(place, cx);
-        let polled = self
-            .lock()
-            .poll_flush(&mut Context::from_waker(&self.waker));
+        let polled = self.lock().poll_flush(&mut Context::from_waker(&self.waker));
         if polled.is_ready() {
             self.waiting.forget(place);
         }
@@ -190,12 +186,7 @@ fn closed() -> io::Error {
 }
 
 impl Outgoing {
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-        conn: ConnId,
-        payload: &[u8],
-    ) -> Poll<io::Result<()>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>, conn: ConnId, payload: &[u8]) -> Poll<io::Result<()>> {
         ready!(self.poll_leftover(cx))?;
         let Ok(length) = u32::try_from(payload.len()) else {
             return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
@@ -206,8 +197,7 @@ impl Outgoing {
         if sent < HEADER_LEN {
             self.leftover.extend_from_slice(&header[sent..]);
         }
-        self.leftover
-            .extend_from_slice(&payload[sent.saturating_sub(HEADER_LEN).min(payload.len())..]);
+        self.leftover.extend_from_slice(&payload[sent.saturating_sub(HEADER_LEN).min(payload.len())..]);
         if !self.leftover.is_empty() {
             // Most often all of it can leave at once; if not, the waker is registered.
             let _pending = self.poll_leftover(cx)?;
@@ -237,11 +227,7 @@ impl Outgoing {
     }
 
     /// At least one byte, or an error after which the trunk cannot be written to.
-    fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let Some(writer) = &mut self.writer else {
             return Poll::Ready(Err(closed()));
         };

@@ -1,0 +1,53 @@
+//! What the door has noticed and the warden has not yet looked at. Grows with the number of pods, not of events.
+
+use crate::door::nri::Occasions;
+use crate::pin::PinName;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// What there is to do.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// Pins to look at.
+    pub(super) dirty: HashSet<PinName>,
+    /// Sources to watch.
+    pub(super) sources: HashMap<PinName, PathBuf>,
+    /// The full list came: catch up with it, then look at everything.
+    pub(super) synchronized: bool,
+}
+
+/// The board on which they stand.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    notes: Mutex<Notes>,
+    news: Notify,
+}
+
+impl Board {
+    /// Waits for news and takes them all.
+    pub(super) async fn take(&self) -> Notes {
+        self.news.notified().await;
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, write: impl FnOnce(&mut Notes)) {
+        write(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        self.news.notify_one();
+    }
+}
+
+impl Occasions for Board {
+    fn pinned(&self, name: &PinName, source: &Path) {
+        self.note(|notes| notes.sources.extend([(name.clone(), source.to_owned())]));
+    }
+
+    fn happened(&self, name: &PinName) {
+        self.note(|notes| notes.dirty.extend([name.clone()]));
+    }
+
+    fn synchronized(&self) {
+        self.note(|notes| notes.synchronized = true);
+    }
+}

@@ -1,0 +1,191 @@
+//! The long-running process: wires the NRI door, the warden and the signals together, and ends in order.
+//!
+//! One thread runs everything; what may wait for a lock or scan `/proc` goes to tokio's blocking pool, which is
+//! kept small. There is one daemon per node: a second one stays passive until the first is gone.
+
+mod board;
+mod warden;
+mod watch;
+
+use crate::apply::{ApplyError, Keeper};
+use crate::config::Config;
+use crate::door::nri::NriDoor;
+use crate::exit::{Exit, chain};
+use crate::fsutil::Lock;
+use crate::logging::Line;
+use crate::metrics;
+use crate::nri::{self, Endpoint, Identity, NriError, Options};
+use board::Board;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch as flag;
+
+/// How often a passive daemon looks whether it may take over.
+const TAKEOVER_POLL: Duration = Duration::from_millis(500);
+
+/// How long what has begun may take to end after SIGTERM. With what the runtime needs beside it the process is gone
+/// within two seconds.
+const DRAIN: Duration = Duration::from_millis(1200);
+
+/// Threads that may wait: for a lock, or for `/proc`.
+const BLOCKING_THREADS: usize = 4;
+
+/// What the daemon is started with.
+#[derive(Debug)]
+pub struct Start {
+    /// Where the runtime is met.
+    pub endpoint: Endpoint,
+    /// Name and index of the plugin.
+    pub identity: Identity,
+    /// The configuration.
+    pub config: Config,
+    /// Where it came from, for the log.
+    pub config_origin: String,
+    /// State directory.
+    pub state_dir: PathBuf,
+    /// Netns directory.
+    pub netns_dir: PathBuf,
+}
+
+/// Why the daemon ended.
+#[derive(Debug, thiserror::Error)]
+enum DaemonError {
+    #[error("start the event loop")]
+    Runtime(#[source] std::io::Error),
+    #[error("listen for signals")]
+    Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Nri(#[from] NriError),
+    #[error("the task that watches over the pins ended early")]
+    Warden(#[source] tokio::task::JoinError),
+}
+
+/// Runs until a signal or, on an inherited socket, until the runtime hangs up.
+#[must_use]
+pub fn run(start: Start) -> Exit {
+    match run_to_the_end(start) {
+        Ok(()) => {
+            log::info!("{}", Line::message("ended").with("counts", metrics::summary()));
+            Exit::Ok
+        }
+        Err(error) => {
+            log::error!("{}", Line::message("ended").with("error", chain(&error)).with("counts", metrics::summary()));
+            Exit::Failure
+        }
+    }
+}
+
+fn run_to_the_end(start: Start) -> Result<(), DaemonError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(DaemonError::Runtime)?;
+    let result = runtime.block_on(serve(start));
+    runtime.shutdown_timeout(Duration::from_millis(300));
+    result
+}
+
+async fn serve(start: Start) -> Result<(), DaemonError> {
+    let mut signals = Signals::new().map_err(DaemonError::Signals)?;
+    let identity = start.identity.to_string();
+    let line = Line::message("starting")
+        .with("version", crate::VERSION)
+        .with("commit", crate::COMMIT)
+        .with("plugin", &identity)
+        .with("endpoint", endpoint(&start.endpoint))
+        .with("state_dir", start.state_dir.display())
+        .with("netns_dir", start.netns_dir.display())
+        .with("config", &start.config_origin);
+    log::info!("{}", effective(line, &start.config));
+    let keeper = Keeper::open(&start.state_dir, &start.netns_dir)?;
+    let Some(_lock) = only_daemon(&keeper, &mut signals).await? else { return Ok(()) };
+
+    let board = Arc::new(Board::default());
+    let door = Arc::new(NriDoor::new(keeper.clone(), start.config, Arc::<Board>::clone(&board)));
+    let (stop, stopped) = flag::channel(false);
+    let mut warden = tokio::spawn(warden::run(keeper, Arc::clone(&door), board, stopped));
+    let mut options = Options::default();
+    options.drain_limit = DRAIN;
+    let (end_session, mut session_end) = flag::channel(false);
+    let session = async move { session_end.changed().await.map_or((), drop) };
+    let mut plugin = tokio::spawn(nri::run(start.endpoint, start.identity, door, options, session));
+
+    let result = tokio::select! {
+        name = signals.next() => {
+            log::info!("{}", Line::message("stopping").with("signal", name));
+            Ok(())
+        }
+        ended = &mut plugin => ended.map_err(DaemonError::Warden).and_then(|result| Ok(result?)),
+        ended = &mut warden => ended.map_err(DaemonError::Warden),
+    };
+    // In order: no new events, then no new releases. Receivers that are gone have ended already.
+    end_session.send_replace(true);
+    if !plugin.is_finished() && tokio::time::timeout(DRAIN, &mut plugin).await.is_err() {
+        log::warn!("{}", Line::message("events were still in progress; ended all the same"));
+    }
+    stop.send_replace(true);
+    if !warden.is_finished() && tokio::time::timeout(DRAIN / 3, &mut warden).await.is_err() {
+        log::warn!("{}", Line::message("a pass over the pins was still in progress; the next start finishes it"));
+    }
+    result
+}
+
+/// Adds the effective configuration to a line.
+fn effective(line: Line, config: &Config) -> Line {
+    let profiles = config.policy.profiles.iter().map(|profile| {
+        let dialects: Vec<_> = profile.dialects.iter().map(|dialect| dialect.as_str()).collect();
+        format!("{}({},{:?},{:?})", profile.name, dialects.join("+"), profile.netns, profile.on_failure)
+    });
+    line.with("config_hash", format_args!("{:016x}", config.hash))
+        .with("profiles", profiles.collect::<Vec<_>>().join(" "))
+}
+
+fn endpoint(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Path(path) => path.display().to_string(),
+        Endpoint::Inherited(_) => "inherited".to_owned(),
+    }
+}
+
+/// Waits until this is the node's only daemon; `None` if a signal came first.
+async fn only_daemon(keeper: &Keeper, signals: &mut Signals) -> Result<Option<Lock>, DaemonError> {
+    let mut told = false;
+    loop {
+        if let Some(lock) = keeper.ledger.lock_daemon().map_err(ApplyError::from)? {
+            return Ok(Some(lock));
+        }
+        if !told {
+            told = true;
+            log::warn!("{}", Line::message("another berth daemon serves this node; passive until it ends"));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TAKEOVER_POLL) => {}
+            _ = signals.next() => return Ok(None),
+        }
+    }
+}
+
+/// The signals that end the daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The next one, by name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
