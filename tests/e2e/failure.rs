@@ -11,7 +11,7 @@ const PINS: &str = "/run/rig/pins";
 /// berth with a directory for the pins in which it can make none.
 fn without_pin_directory(rig: &Rig) -> Start<'_> {
     rig.run("mkdir", &[PINS]).expect("make the directory");
-    rig.run("mount", &["-n", "-t", "tmpfs", "-o", "ro", "tmpfs", PINS]).expect("make it unusable");
+    rig.run("mount", &["-n", "-t", "tmpfs", "-o", "ro,mode=755", "tmpfs", PINS]).expect("make it unusable");
     rig.berth().args(&["--netns-dir", PINS])
 }
 
@@ -43,8 +43,8 @@ fn under_the_policy_ignore_a_container_that_cannot_be_pinned_runs_unchanged_and_
         assert_unchanged(&rig, &pod, &container);
         berth.await_line("that it ignored the failure, and how often it has", |line| {
             line.contains("event=CreateContainer")
-                && line.contains("verdict=leave")
-                && line.contains(&format!("ignored={count}"))
+                && line.contains("verdict=leave reason=failed")
+                && line.contains(&format!("total={count} "))
         });
     }
 }

@@ -74,6 +74,19 @@ fn a_pod_whose_sandbox_process_was_killed_keeps_its_network_until_it_is_removed(
 }
 
 #[test]
+fn a_pin_that_somebody_removed_is_made_again_for_the_next_container() {
+    let rig = Rig::start();
+    let _berth = rig.berth().start();
+    let pod = rig.pod("web", VM);
+    let pin = await_pin(&rig, &pod);
+    rig.run("ip", &["netns", "delete", &format!("berth-{}", pod.id)]).expect("delete the pin");
+    let container = rig.container(&pod, "main", IDLE);
+
+    assert_joined_pin(&rig, &pod, &container);
+    assert_eq!(rig.pin(&pod.id), Some(pin));
+}
+
+#[test]
 fn berth_started_on_a_node_with_fifty_pods_takes_care_of_all_of_them() {
     const PODS: usize = 50;
     let rig = Rig::start();

@@ -7,6 +7,7 @@
 )]
 
 mod default_handler;
+mod engine;
 mod failure;
 mod identity;
 mod launched;

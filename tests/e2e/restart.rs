@@ -75,3 +75,24 @@ fn a_pod_that_was_stopped_while_berth_was_away_leaves_nothing_when_it_is_back() 
     let _berth = rig.berth().start();
     assert_nothing_left(&rig);
 }
+
+#[test]
+fn a_second_berth_stays_passive_and_takes_over_when_the_first_is_killed() {
+    let rig = Rig::start();
+    let first = rig.berth().start();
+    let mut second = rig.berth().launch_as("berth-2");
+    second.await_line("that it waits", |line| line.contains("passive"));
+    let pod = rig.pod("web", VM);
+    // Two plugins that set the same annotation would be a conflict, and the container refused.
+    let early = rig.container(&pod, "early", IDLE);
+    assert_joined_pin(&rig, &pod, &early);
+    assert!(!second.log().contains("event="), "the passive one was asked");
+
+    first.kill();
+    await_synchronized(&mut second, 1);
+    let late = rig.container(&pod, "late", IDLE);
+    assert_identity(&rig, &pod, "web", &late);
+    assert_joined_pin(&rig, &pod, &late);
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    assert_nothing_left(&rig);
+}

@@ -8,6 +8,8 @@ use super::process::Process;
 
 /// The directory of the binary, as the rig sees it.
 const DIRECTORY: &str = "/run/rig/berth";
+/// The line that says so is logged once in every session with the runtime.
+const SYNCHRONIZED: &str = "event=Synchronize";
 const CONFIG: &str = "/run/rig/berth.yaml";
 
 /// The binary under test: the one cargo built for these tests, or what `BERTH_BIN` names.
@@ -74,14 +76,14 @@ impl Start<'_> {
     /// Starts berth and returns when it has been told of all pods, from which on it answers.
     #[track_caller]
     pub(crate) fn start(self) -> Process {
-        let mut berth = self.launch();
-        await_synchronized(&mut berth);
+        let mut berth = self.launch_as("berth");
+        await_synchronized(&mut berth, 1);
         berth
     }
 
-    /// Starts berth and does not wait for anything.
-    pub(crate) fn launch(self) -> Process {
-        Process::start("berth", self.command(), self.rig.log_file("berth"))
+    /// Starts berth with a log of this name and does not wait for anything.
+    pub(crate) fn launch_as(self, name: &str) -> Process {
+        Process::start(name, self.command(), self.rig.log_file(name))
     }
 
     fn command(&self) -> Command {
@@ -104,10 +106,8 @@ impl Start<'_> {
     }
 }
 
-/// The runtime has told berth of all its pods.
+/// The runtime has told berth of all its pods, for the `times`th time.
 #[track_caller]
-pub(crate) fn await_synchronized(berth: &mut Process) {
-    berth.await_line("that it is synchronized", |line| {
-        line.contains("msg=synchronized") || line.contains("event=Synchronize")
-    });
+pub(crate) fn await_synchronized(berth: &mut Process, times: usize) {
+    berth.await_log("that it is synchronized", |log| (log.matches(SYNCHRONIZED).count() >= times).then_some(()));
 }

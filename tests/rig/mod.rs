@@ -17,9 +17,10 @@ mod cgroup;
 pub(crate) mod containerd;
 pub(crate) mod cri;
 mod permit;
+pub(crate) mod plugin;
 pub(crate) mod process;
 mod provision;
-mod read;
+pub(crate) mod read;
 mod space;
 pub(crate) mod wait;
 
@@ -34,6 +35,7 @@ use self::cgroup::Cgroup;
 use self::cri::{Cri, Network, Pod, Sandbox};
 use self::permit::Permit;
 use self::process::Process;
+use self::read::netns_id;
 use self::space::Space;
 
 /// What a container does that is only there: it ends at once when it is told to.
@@ -99,10 +101,6 @@ impl Rig {
         Cri::connect(&self.path(containerd::SOCKET)).expect("connect to containerd")
     }
 
-    pub(crate) fn containerd_log(&self) -> String {
-        self.containerd.as_ref().expect("containerd was started").log()
-    }
-
     /// Where a path of the rig is to be found from here.
     pub(crate) fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
         self.space.path(inside)
@@ -146,6 +144,17 @@ impl Rig {
         let id = self.cri().create_container(pod, name, script).expect("create the container");
         self.cri().start_container(&id).expect("start the container");
         id
+    }
+
+    /// A process that does nothing in a network namespace and that the engine knows nothing of.
+    pub(crate) fn task_in(&self, netns: &str) -> Process {
+        let namespace = self.netns_of_file(netns).expect("the namespace is there");
+        let mut command = self.command("nsenter");
+        command.args([&format!("--net={netns}"), "--", "sleep", "3600"]);
+        let task = Process::start("task", command, self.log_file("task"));
+        let joined = || netns_id(format!("/proc/{}/ns/net", task.pid()));
+        wait::eventually("the task has joined the namespace", || (joined() == Some(namespace)).then_some(()));
+        task
     }
 
     pub(crate) fn cgroup_parent(&self) -> &str {

@@ -1,7 +1,7 @@
 //! A long-running process of the rig: its log, its signals, its end.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -17,12 +17,15 @@ pub(crate) struct Process {
     parent: Child,
     pid: Pid,
     log: PathBuf,
+    /// Where in its log this process begins; one that ran before under the same name has written to it too.
+    begin: usize,
 }
 
 impl Process {
     /// Starts `command` (made by `Space::command`), its output in the file `log`, to which it appends.
     pub(crate) fn start(name: &str, mut command: std::process::Command, log: PathBuf) -> Self {
         let out = File::options().create(true).append(true).open(&log).expect("open the log file");
+        let begin = read(&log).len();
         let err = out.try_clone().expect("duplicate the log's descriptor");
         let mut parent =
             command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().expect("nsenter (util-linux) runs");
@@ -30,8 +33,8 @@ impl Process {
             let ended = parent.try_wait().expect("wait for nsenter");
             child_of(parent.id()).map(Ok).or_else(|| ended.map(Err))
         });
-        let pid = started.unwrap_or_else(|status| panic!("{name} could not be started ({status}); see its log"));
-        Self { name: name.to_owned(), parent, pid, log }
+        let pid = started.unwrap_or_else(|status| panic!("{name} could not be started ({status}): {}", read(&log)));
+        Self { name: name.to_owned(), parent, pid, log, begin }
     }
 
     /// The process id, as seen by the test.
@@ -60,17 +63,23 @@ impl Process {
         self.parent.try_wait().expect("wait for nsenter").is_none()
     }
 
+    /// What this process has logged.
     pub(crate) fn log(&self) -> String {
-        std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        read(&self.log).split_off(self.begin)
     }
 
     /// The first line of the log that `wanted` accepts, waited for.
     #[track_caller]
     pub(crate) fn await_line(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.await_log(what, |log| log.lines().find(|line| wanted(line)).map(str::to_owned))
+    }
+
+    /// What `find` finds in the log, waited for.
+    #[track_caller]
+    pub(crate) fn await_log<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let found = eventually(&format!("{} logs {what}", self.name), || {
             let ended = self.parent.try_wait().expect("wait for nsenter");
-            let found = self.log().lines().find(|line| wanted(line)).map(str::to_owned);
-            found.map(Ok).or_else(|| ended.map(Err))
+            find(&self.log()).map(Ok).or_else(|| ended.map(Err))
         });
         found.unwrap_or_else(|status| panic!("{} ended ({status}) before it logged {what}", self.name))
     }
@@ -98,6 +107,10 @@ impl Drop for Process {
             }
         }
     }
+}
+
+fn read(log: &Path) -> String {
+    std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
 /// The only child of a process, if it has one yet.

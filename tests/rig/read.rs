@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -42,8 +43,7 @@ impl Rig {
 
     /// The namespace that a file leads to, if there is such a file.
     pub(crate) fn netns_of_file(&self, path: &str) -> Option<NetnsId> {
-        let file = std::fs::metadata(self.path(path)).ok()?;
-        Some((file.dev(), file.ino()))
+        netns_id(self.path(path))
     }
 
     /// The rig's own namespace, which is the host's for everything that runs in it.
@@ -84,10 +84,15 @@ impl Rig {
         pids.filter(|pid| self.netns_of_file(&format!("/proc/{pid}/ns/net")) == Some(netns)).collect()
     }
 
-    /// The records in berth's state directory, by file name.
-    pub(crate) fn records(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.path("/run/berth/sandboxes")).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    /// Everything that berth has for pods, by path: pins, mounts, records, locks.
+    pub(crate) fn left_of_pods(&self) -> Vec<String> {
+        let pins = self.pins().into_iter().map(|name| format!("{NETNS}/{name}"));
+        let mounts = self.mounts().into_iter().filter(|point| point.contains("/berth-"));
+        let state = ["/run/berth/sandboxes", "/run/berth/locks"].into_iter().flat_map(|dir| {
+            let entries = std::fs::read_dir(self.path(dir)).into_iter().flatten().flatten();
+            entries.map(move |entry| format!("{dir}/{}", entry.file_name().to_string_lossy()))
+        });
+        pins.chain(mounts).chain(state).collect()
     }
 
     /// The pod's server (`SERVE`) is reached by another container over loopback, and by the node over the bridge.
@@ -108,6 +113,12 @@ impl Rig {
     pub(crate) fn ping_from_node(&self, address: &str) -> Result<String, String> {
         self.run("busybox", &["ping", "-c", "1", "-W", "5", address])
     }
+}
+
+/// The namespace that a file leads to; the path is one of this process.
+pub(crate) fn netns_id(path: impl AsRef<Path>) -> Option<NetnsId> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 /// The path of the network namespace in a specification, if it has such an entry.
