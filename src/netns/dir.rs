@@ -60,6 +60,11 @@ impl<'a> Dir<'a> {
         Ok(Some(Self { fd, dev: stat.st_dev, path }))
     }
 
+    /// The path that it was opened by.
+    pub(super) fn path(&self) -> &'a Path {
+        self.path
+    }
+
     /// The full path of a pin.
     pub(super) fn path_of(&self, name: &PinName) -> PathBuf {
         self.path.join(name.as_str())
@@ -74,12 +79,12 @@ impl<'a> Dir<'a> {
         }
     }
 
-    /// What is at `name`.
+    /// What is at `name`, one component: a pin's, or as read from the directory.
     ///
     /// One fstatat(2) decides; only a regular file of another file system, that is a pin, costs four calls more (open,
     /// fstatfs, NS_GET_NSTYPE, fstat), and comes back as the open namespace.
-    pub(super) fn probe(&self, name: &PinName) -> Result<Probe> {
-        let Some(stat) = self.stat(name.as_str())? else {
+    pub(super) fn probe(&self, name: &str) -> Result<Probe> {
+        let Some(stat) = self.stat(name)? else {
             return Ok(Probe::Absent);
         };
         if !is_regular(&stat) {
@@ -89,14 +94,14 @@ impl<'a> Dir<'a> {
             let empty = stat.st_size == 0;
             return Ok(if empty { Probe::Placeholder } else { Probe::Foreign("file with content") });
         }
-        let path = self.path_of(name);
+        let path = self.path.join(name);
         let Some(fd) = self.open_at(name, OFlag::empty())? else {
             return Ok(Probe::Absent);
         };
         match Netns::verify(fd, &path) {
             Ok(ns) => Ok(Probe::Pinned(ns)),
             // Opened a moment after the stat: what was a pin may have been detached in between.
-            Err(NetnsError::NotANamespace { found, .. }) => match self.stat(name.as_str())? {
+            Err(NetnsError::NotANamespace { found, .. }) => match self.stat(name)? {
                 Some(now) if now.st_dev == self.dev && now.st_size == 0 && is_regular(&now) => Ok(Probe::Placeholder),
                 None => Ok(Probe::Absent),
                 Some(_) => Ok(Probe::Foreign(found)),
@@ -110,12 +115,12 @@ impl<'a> Dir<'a> {
     ///
     /// O_NONBLOCK and O_NOCTTY: were the file swapped for a fifo or a terminal since it was looked at, the open would
     /// neither wait nor have an effect.
-    pub(super) fn open_at(&self, name: &PinName, extra: OFlag) -> Result<Option<OwnedFd>> {
+    pub(super) fn open_at(&self, name: &str, extra: OFlag) -> Result<Option<OwnedFd>> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        match openat(&self.fd, name.as_str(), flags | extra, Mode::S_IRUSR) {
+        match openat(&self.fd, name, flags | extra, Mode::S_IRUSR) {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(NetnsError::io("open", &self.path_of(name), errno)),
+            Err(errno) => Err(NetnsError::io("open", &self.path.join(name), errno)),
         }
     }
 
@@ -124,7 +129,7 @@ impl<'a> Dir<'a> {
     /// Mode 0400, not 0444: the adopter locks the file (flock(2) needs no more than an open), and nobody else should be
     /// able to keep it waiting. What the pin shows later is nsfs's own mode.
     pub(super) fn create_placeholder(&self, name: &PinName) -> Result<Option<OwnedFd>> {
-        match self.open_at(name, OFlag::O_CREAT | OFlag::O_EXCL) {
+        match self.open_at(name.as_str(), OFlag::O_CREAT | OFlag::O_EXCL) {
             Err(NetnsError::Io { source, .. }) if source.raw_os_error() == Some(libc::EEXIST) => Ok(None),
             other => other,
         }

@@ -22,6 +22,8 @@ mod reach;
 mod store;
 mod sys;
 mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use error::NetnsError;
 pub use handle::{Netns, NetnsId, host_ids, id_of};

@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+/// The calling thread's mounts. `/proc/self` would be the main thread's.
+pub(super) const OWN_MOUNTS: &str = "/proc/thread-self/mountinfo";
+
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {

@@ -6,10 +6,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::mountinfo::{self, Mount};
+use super::mountinfo::{self, Mount, OWN_MOUNTS};
 
-/// The calling thread's mounts. `/proc/self` would be the main thread's.
-const OWN_MOUNTS: &str = "/proc/thread-self/mountinfo";
 /// The calling thread's mount namespace.
 const OWN_NAMESPACE: &str = "/proc/thread-self/ns/mnt";
 

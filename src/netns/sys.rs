@@ -65,6 +65,13 @@ pub(super) fn detach(root: BorrowedFd<'_>) -> Result<(), Errno> {
     umount2(&fd_path(root), MntFlags::MNT_DETACH)
 }
 
+/// Gives the calling thread, and only it, a copy of its mount namespace from which nothing propagates back
+/// (mount_namespaces(7)). The thread must end afterwards and never return to a pool.
+pub(super) fn unshare_mounts() -> Result<(), Errno> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_PRIVATE | MsFlags::MS_REC, None::<&str>)
+}
+
 /// Moves the calling thread, and only it, into a new and empty network namespace (unshare(2)).
 ///
 /// The thread must end afterwards and never return to a pool.

@@ -23,9 +23,11 @@ use super::work::Work;
 use super::{handle::RuntimeHandle, stub::SyncLimit};
 
 mod collect;
+mod refuse;
 mod service;
 
 use collect::Collector;
+use refuse::{need_both, need_pod, overdue};
 
 /// The share of the runtime's request timeout after which the stub answers for a handler that is
 /// not done. At the full time both sides give up at once, and chance decides whether the runtime
@@ -248,37 +250,4 @@ impl Dispatcher {
             log::warn!("nri: StateChange with event {number}, which has no meaning here: ignored");
         }
     }
-}
-
-fn overdue(what: &str, budget: Duration, allowed: Duration) -> Refusal {
-    let message = format!(
-        "{what}: the plugin has no answer after {budget:?} of the {allowed:?} the engine waits; \
-         it goes on with the work"
-    );
-    Refusal::new(RefusalCode::DeadlineExceeded, message)
-}
-
-fn lacks(event: Event, field: &str) -> Refusal {
-    Refusal::new(RefusalCode::InvalidArgument, format!("{event}: {field} is missing"))
-}
-
-fn need_pod(event: Event, pod: MessageField<api::PodSandbox>) -> Answer<api::PodSandbox> {
-    let pod = pod.into_option().ok_or_else(|| lacks(event, "pod"))?;
-    if pod.id.is_empty() {
-        return Err(lacks(event, "pod.id"));
-    }
-    Ok(pod)
-}
-
-fn need_both(
-    event: Event,
-    pod: MessageField<api::PodSandbox>,
-    container: MessageField<api::Container>,
-) -> Answer<(api::PodSandbox, api::Container)> {
-    let pod = need_pod(event, pod)?;
-    let container = container.into_option().ok_or_else(|| lacks(event, "container"))?;
-    if container.id.is_empty() {
-        return Err(lacks(event, "container.id"));
-    }
-    Ok((pod, container))
 }

@@ -52,19 +52,23 @@ impl Store {
         if forbidden.contains(&ns.id()) {
             return Err(NetnsError::Forbidden { path: self.path(name), id: ns.id() });
         }
-        let dir = self.dir()?;
+        self.adopt_below(&self.dir()?, name, ns)
+    }
+
+    /// The same, in the directory as opened by the caller.
+    pub(super) fn adopt_below(&self, dir: &Dir<'_>, name: &PinName, ns: &Netns) -> Result<Pin> {
         for _ in 0..ATTEMPTS {
-            let found = match dir.probe(name)? {
+            let found = match dir.probe(name.as_str())? {
                 Probe::Pinned(there) => return self.settled(name, ns, &there),
                 Probe::Foreign(what) => {
                     return Err(NetnsError::Foreign { path: self.path(name), what });
                 }
                 Probe::Absent => dir.create_placeholder(name)?.map(|fd| (fd, Origin::Ours)),
-                Probe::Placeholder => dir.open_at(name, OFlag::empty())?.map(|fd| (fd, Origin::Found)),
+                Probe::Placeholder => dir.open_at(name.as_str(), OFlag::empty())?.map(|fd| (fd, Origin::Found)),
             };
             let Some((fd, origin)) = found else { continue };
             let placeholder = Placeholder { file: File::from(fd), origin };
-            if let Some(pin) = self.complete(&dir, name, ns, &placeholder)? {
+            if let Some(pin) = self.complete(dir, name, ns, &placeholder)? {
                 return Ok(pin);
             }
         }
@@ -95,9 +99,17 @@ impl Store {
             }
         }
         // By its full path, not below `dir`: what counts is what others find there.
-        match stat(&path) {
-            Ok(now) if NetnsId::of(&now) == ns.id() => Ok(Some(Pin { name: name.clone(), id: ns.id() })),
-            _ => Err(NetnsError::Covered { path }.after(undo_mount(dir, name, ns, at))),
+        if stat(&path).is_ok_and(|now| NetnsId::of(&now) == ns.id()) {
+            return Ok(Some(Pin { name: name.clone(), id: ns.id() }));
+        }
+        match dir.probe(name.as_str())? {
+            // It stands below `dir`, but its path does not lead there.
+            Probe::Pinned(ours) if ours.id() == ns.id() => {
+                let undone = sys::detach(ours.as_fd()).on("detach", &path);
+                let undone = undone.and_then(|()| undo_placeholder(dir, name, at));
+                Err(NetnsError::Covered { path }.after(undone))
+            }
+            _ => Ok(None), // released meanwhile
         }
     }
 }
@@ -107,16 +119,6 @@ fn is_current(dir: &Dir<'_>, name: &PinName, at: &Placeholder) -> Result<bool> {
     let held = fstat(&at.file).on("stat", &dir.path_of(name))?;
     let now = dir.stat(name.as_str())?;
     Ok(held.st_dev == dir.dev() && now.is_some_and(|now| (now.st_dev, now.st_ino) == (held.st_dev, held.st_ino)))
-}
-
-/// Takes back the mount that this call has made below `dir`, then its placeholder.
-fn undo_mount(dir: &Dir<'_>, name: &PinName, ns: &Netns, at: &Placeholder) -> Result<()> {
-    if let Probe::Pinned(ours) = dir.probe(name)?
-        && ours.id() == ns.id()
-    {
-        sys::detach(ours.as_fd()).on("detach", &dir.path_of(name))?;
-    }
-    undo_placeholder(dir, name, at)
 }
 
 /// Takes back the placeholder, if this call has made it and it is still there. The lock is held.

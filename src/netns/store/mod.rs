@@ -4,6 +4,7 @@
 mod adopt;
 mod release;
 mod share;
+mod unbury;
 
 use std::fs::DirBuilder;
 use std::io;
@@ -103,7 +104,7 @@ impl Store {
     pub fn state(&self, name: &PinName) -> Result<PinState> {
         Ok(match Dir::open(&self.path)? {
             None => PinState::Absent,
-            Some(dir) => dir.probe(name)?.into(),
+            Some(dir) => dir.probe(name.as_str())?.into(),
         })
     }
 
@@ -119,7 +120,7 @@ impl Store {
         for file in self.names(&dir)?.into_iter().filter(|file| pin::claims(file)) {
             match PinName::parse(&file) {
                 Err(_) => listing.junk.push(file),
-                Ok(name) => match dir.probe(&name)?.into() {
+                Ok(name) => match dir.probe(name.as_str())?.into() {
                     PinState::Absent => {} // went away since the directory was read
                     state => listing.pins.push((name, state)),
                 },

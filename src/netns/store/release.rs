@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 
-use super::Store;
+use super::{Store, unbury};
 use crate::netns::dir::{Dir, Probe};
 use crate::netns::error::{NetnsError, Result};
 use crate::netns::sys;
@@ -31,9 +31,12 @@ impl Store {
     /// namespace open keeps it, but nobody finds it here any more. Each mount is detached through a descriptor on that
     /// very mount, verified to be a network namespace, so a swapped name cannot make it another's.
     ///
+    /// A pin that was made before others bound the directory onto itself has a second mount below the visible one, which
+    /// no path leads to and which makes unlink answer EBUSY. That is undone as well, see `unbury`.
+    ///
     /// # Errors
-    /// [`NetnsError::Foreign`]: what is there is no pin; untouched. [`NetnsError::Io`] with EBUSY: the file is a mount
-    /// point where the name does not lead (below a mount over the directory, say); the visible pin is gone.
+    /// [`NetnsError::Foreign`]: what is there is no pin; untouched. [`NetnsError::Io`] with EBUSY: something else is
+    /// mounted on the file, out of sight; the visible pin is gone.
     pub fn release(&self, name: &PinName) -> Result<Released> {
         let Some(dir) = Dir::open(self.dir_path())? else {
             return Ok(Released::WasGone);
@@ -41,7 +44,7 @@ impl Store {
         let mut released = Released::WasGone;
         let mut idle = 0;
         for _ in 0..STEPS {
-            let step = match dir.probe(name)? {
+            let step = match dir.probe(name.as_str())? {
                 Probe::Absent => return Ok(released),
                 Probe::Foreign(what) => {
                     return Err(NetnsError::Foreign { path: self.path(name), what });
@@ -55,6 +58,10 @@ impl Store {
             match step {
                 Ok(()) => (released, idle) = (Released::Yes, 0),
                 // Others detached it, mounted it or removed it since it was looked at: look again.
+                Err((_, Errno::EBUSY)) if idle == IDLE_STEPS / 2 => {
+                    unbury::unlink_covered(&dir, name)?;
+                    idle += 1;
+                }
                 Err((_, Errno::EINVAL | Errno::EBUSY | Errno::ENOENT)) if idle < IDLE_STEPS => idle += 1,
                 Err((op, errno)) => return Err(NetnsError::io(op, &self.path(name), errno)),
             }

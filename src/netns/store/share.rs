@@ -1,6 +1,6 @@
 //! The directory as a shared mount, made the way iproute2 makes it, so that a later `ip netns add` has nothing to do.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -11,7 +11,9 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::Store;
+use crate::netns::dir::{Dir, Probe};
 use crate::netns::error::{NetnsError, OnPath, Result};
+use crate::netns::mountinfo::{self, OWN_MOUNTS};
 use crate::netns::sys::{self, Submounts};
 
 /// The longest wait for a lock. Holders need microseconds.
@@ -53,11 +55,48 @@ impl Store {
             Err(Errno::EINVAL) => {}
             Err(errno) => return Err(NetnsError::io("make shared", self.dir_path(), errno)),
         }
+        let origin = propagation(self.dir_path())?;
         sys::bind(dir.as_fd(), dir.as_fd(), Submounts::Take).on("bind onto itself", self.dir_path())?;
         // Opened again: `dir` is the covered directory now.
-        sys::make_shared(self.dir()?.as_fd()).on("make shared", self.dir_path())?;
+        let top = self.dir()?;
+        if origin == Propagation::Private {
+            self.uncover(&dir, &top)?;
+        }
+        sys::make_shared(top.as_fd()).on("make shared", self.dir_path())?;
         Ok(Sharing::Made)
     }
+
+    /// Detaches the covered originals of the namespaces that the bind has copied into `top`.
+    ///
+    /// Nothing leads to them any more, but each would make the unlink of its file answer EBUSY, the
+    /// engine's own files included. (Where the parent is shared, the new mount is its peer, and the
+    /// two go together.) An original without a copy was mounted a moment ago by someone who had
+    /// opened the directory before; it stays.
+    fn uncover(&self, covered: &Dir<'_>, top: &Dir<'_>) -> Result<()> {
+        for file in self.names(covered)? {
+            let (Probe::Pinned(original), Probe::Pinned(copy)) = (covered.probe(&file)?, top.probe(&file)?) else {
+                continue;
+            };
+            if original.id() == copy.id() {
+                sys::detach(original.as_fd()).on("detach", &self.dir_path().join(&file))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether mounts below a directory propagate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Propagation {
+    Shared,
+    Private,
+}
+
+fn propagation(dir: &Path) -> Result<Propagation> {
+    let text = fs::read(OWN_MOUNTS).on("read", Path::new(OWN_MOUNTS))?;
+    let mounts = mountinfo::parse(&text);
+    let shared = mountinfo::covering(&mounts, dir).is_some_and(|mount| mount.shared.is_some());
+    Ok(if shared { Propagation::Shared } else { Propagation::Private })
 }
 
 /// Locks `file` exclusively, waiting for at most [`LOCK_WAIT`]. The lock goes when the file is closed.

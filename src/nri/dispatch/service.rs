@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use ttrpc::Result;
 use ttrpc::r#async::TtrpcContext as Ctx;
 
-use super::{Dispatcher, Phase, need_both, need_pod};
+use super::refuse::{need_both, need_pod};
+use super::{Dispatcher, Phase};
 use crate::nri::api::{self, service};
 use crate::nri::events::Event;
 
