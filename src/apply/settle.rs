@@ -7,6 +7,7 @@
 use super::observe::{Scans, Sight};
 use super::{ApplyError, Keeper, file_id, netns_id};
 use crate::clock::Boottime;
+use crate::fsutil::Lock;
 use crate::ledger::LedgerError;
 use crate::ledger::record::Record;
 use crate::lifecycle::{self, Facts, Fate, Source, Tasks, Why};
@@ -122,12 +123,13 @@ impl Keeper {
     /// The record cannot be read or written.
     pub fn mark_removed(&self, name: &PinName, patience: Duration) -> Result<(), ApplyError> {
         let Some(_) = self.ledger.get(name)? else { return Ok(()) };
-        let _lock = self.ledger.lock(name, patience)?;
+        let lock = self.ledger.lock(name, patience)?;
         match self.ledger.get(name)? {
             Some(record) if record.removed.is_none() => {
                 Ok(self.ledger.put(name, &Record { removed: Some(Boottime::now()), ..record })?)
             }
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => discard(lock),
         }
     }
 
@@ -171,7 +173,7 @@ impl Keeper {
             return Ok(settled(outcome(fate)));
         }
         let lock = self.ledger.lock(name, Duration::ZERO)?;
-        let Some(record) = self.ledger.get(name)? else { return Ok(None) };
+        let Some(record) = self.ledger.get(name)? else { return discard(lock).map(|()| None) };
         // Gone once is gone: whoever saw that knows the directory, so it stays seen.
         let seen = facts.source != Source::Unobservable;
         let facts = Facts { tasks: facts.tasks, ..self.look(name, &record, seen) };
@@ -256,6 +258,11 @@ impl Keeper {
         }
         Ok(Some(Settled { name: name.clone(), record: None, outcome }))
     }
+}
+
+/// A lock taken for a pin that was released meanwhile, together with the lock of then: this file is a new one.
+fn discard(lock: Lock) -> Result<(), ApplyError> {
+    Ok(lock.remove().map_err(LedgerError::from)?)
 }
 
 fn outcome(fate: Fate) -> Outcome {

@@ -1,0 +1,56 @@
+//! Who a container is, and which network it is in.
+
+use super::{assert_identity, assert_joined_pin, assert_nothing_left};
+use crate::rig::containerd::VM;
+use crate::rig::cri::Pod;
+use crate::rig::{IDLE, Rig, SERVE};
+
+#[test]
+fn containers_of_a_pod_carry_its_identity_and_share_its_pinned_network() {
+    let rig = Rig::start();
+    let _berth = rig.berth().start();
+    let pod = rig.pod("web", VM);
+    let state = rig.cri().sandbox_state(&pod.id);
+    let server = rig.container(&pod, "server", SERVE);
+    let client = rig.container(&pod, "client", IDLE);
+
+    for container in [&server, &client] {
+        assert_identity(&rig, &pod, "web", container);
+        assert_joined_pin(&rig, &pod, container);
+    }
+    let pin = rig.pin(&pod.id);
+    assert_eq!(pin, Some(rig.netns_of_pid(state.pid)), "the pin keeps another namespace than the sandbox's");
+    assert_eq!(pin, rig.netns_of_file(&state.netns.expect("the pod has a network of its own")));
+    rig.assert_served(&client, &state.address);
+
+    rig.cri().stop_pod(&pod.id).expect("stop the pod");
+    assert_nothing_left(&rig);
+}
+
+#[test]
+fn what_a_pods_author_writes_does_not_change_who_its_containers_are() {
+    let rig = Rig::start();
+    let _berth = rig.berth().start();
+    let forged = [("ocid/sandbox_id", "another"), ("ocid/container_type", "sandbox"), ("ocid/sandbox_name", "another")];
+    let forged = || forged.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let author = Pod { labels: forged(), annotations: forged(), ..Pod::new("forger", VM) };
+    let pod = rig.run_pod(&author).expect("run the pod");
+    let container = rig.container(&pod, "main", IDLE);
+
+    assert_identity(&rig, &pod, "forger", &container);
+    assert_joined_pin(&rig, &pod, &container);
+}
+
+#[test]
+fn a_pod_on_the_hosts_network_gets_its_identity_and_no_pin() {
+    let rig = Rig::start();
+    let _berth = rig.berth().start();
+    let pod = rig.host_network_pod("agent", VM);
+    let container = rig.container(&pod, "main", IDLE);
+
+    assert_identity(&rig, &pod, "agent", &container);
+    let sandbox_pid = rig.cri().sandbox_state(&pod.id).pid;
+    assert_eq!(rig.netns_path(&container), Some(format!("/proc/{sandbox_pid}/ns/net")), "the path was changed");
+    assert_eq!(rig.netns_of_pid(rig.cri().container_pid(&container)), rig.netns_of_node());
+    assert_eq!(rig.left_of_pods(), Vec::<String>::new(), "something was made for a pod without a network of its own");
+}

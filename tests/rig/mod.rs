@@ -1,0 +1,163 @@
+//! The test rig: a real containerd, alone in its own namespaces, with its directories and sockets at the very paths
+//! that they have on a node. Rigs do not meet each other or the host, and leave nothing behind.
+//!
+//! ```text
+//! Rig ── Space          mount, network and process id namespaces; fresh /run and /var/lib
+//!     ├─ Process        containerd; restarted and killed by the test
+//!     ├─ Cri            the kubelet's side of containerd's socket
+//!     └─ read           what holds: config.json, netns inodes, mounts, reachability
+//! Berth                 the berth binary in the rig, with its log
+//! ```
+#![allow(dead_code, reason = "each test crate uses its own part of the rig")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a rig that does not work fails the test")]
+#![allow(clippy::print_stderr, reason = "a failing test shows the logs")]
+
+pub(crate) mod berth;
+mod cgroup;
+pub(crate) mod containerd;
+pub(crate) mod cri;
+mod permit;
+pub(crate) mod plugin;
+pub(crate) mod process;
+mod provision;
+pub(crate) mod read;
+mod space;
+pub(crate) mod wait;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+use tonic::Status;
+
+use self::cgroup::Cgroup;
+use self::cri::{Cri, Network, Pod, Sandbox};
+use self::permit::Permit;
+use self::process::Process;
+use self::read::netns_id;
+use self::space::Space;
+
+/// What a container does that is only there: it ends at once when it is told to.
+pub(crate) const IDLE: &str = "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done";
+
+/// A web server that answers with one known line.
+pub(crate) const SERVE: &str = "trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait";
+
+/// A containerd of the test's own. Fields are in the order in which they must go.
+#[derive(Debug)]
+pub(crate) struct Rig {
+    cri: Option<Cri>,
+    containerd: Option<Process>,
+    space: Space,
+    cgroup: Cgroup,
+    logs: TempDir,
+    _permit: Permit,
+}
+
+impl Rig {
+    /// A rig whose containerd runs and has its images.
+    pub(crate) fn start() -> Self {
+        let mut rig = Self::furnished();
+        rig.start_containerd();
+        rig
+    }
+
+    /// A rig whose containerd is still to be started, so that the test can prepare its directories.
+    pub(crate) fn furnished() -> Self {
+        let permit = Permit::take();
+        let binary = berth::binary();
+        let space = Space::new(binary.parent().expect("the binary is in a directory"));
+        containerd::configure(&space);
+        let logs = tempfile::Builder::new().prefix("berth-rig-").tempdir().expect("make a directory for the logs");
+        Self { cri: None, containerd: None, space, cgroup: Cgroup::new(), logs, _permit: permit }
+    }
+
+    pub(crate) fn start_containerd(&mut self) {
+        self.boot();
+        containerd::import_images(&self.space, self.cri());
+    }
+
+    /// Ends containerd with `signal` and starts it again; the pods go on running meanwhile.
+    pub(crate) fn restart_containerd(&mut self, signal: Signal) {
+        self.cri = None;
+        let mut containerd = self.containerd.take().expect("containerd was started");
+        containerd.signal(signal);
+        containerd.wait(wait::DEADLINE);
+        self.boot();
+    }
+
+    fn boot(&mut self) {
+        self.containerd = Some(containerd::start(&self.space, self.log_file("containerd")));
+        self.cri = Some(Cri::connect(&self.path(containerd::SOCKET)).expect("connect to containerd"));
+    }
+
+    pub(crate) fn cri(&self) -> &Cri {
+        self.cri.as_ref().expect("containerd was started")
+    }
+
+    /// A further connection, for a thread of its own.
+    pub(crate) fn connect(&self) -> Cri {
+        Cri::connect(&self.path(containerd::SOCKET)).expect("connect to containerd")
+    }
+
+    /// Where a path of the rig is to be found from here.
+    pub(crate) fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+        self.space.path(inside)
+    }
+
+    /// A command to run as if on the node.
+    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
+        self.space.command(program)
+    }
+
+    /// Runs a command on the node; what it printed, or how it failed.
+    pub(crate) fn run(&self, program: &str, args: &[&str]) -> Result<String, String> {
+        let done = self.command(program).args(args).output().expect("nsenter (util-linux) runs");
+        let [out, err] = [done.stdout, done.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        if done.status.success() { Ok(out) } else { Err(format!("{program} {args:?}: {}: {out}{err}", done.status)) }
+    }
+
+    pub(crate) fn write(&self, inside: &str, text: &str) {
+        self.space.write(inside, text);
+    }
+
+    pub(crate) fn log_file(&self, name: &str) -> PathBuf {
+        self.logs.path().join(name)
+    }
+
+    /// A pod in the Kubernetes namespace `default`, under a handler.
+    pub(crate) fn pod(&self, name: &str, handler: &str) -> Sandbox {
+        self.run_pod(&Pod::new(name, handler)).expect("run the pod")
+    }
+
+    pub(crate) fn host_network_pod(&self, name: &str, handler: &str) -> Sandbox {
+        self.run_pod(&Pod { network: Network::Host, ..Pod::new(name, handler) }).expect("run the pod")
+    }
+
+    pub(crate) fn run_pod(&self, pod: &Pod) -> Result<Sandbox, Status> {
+        self.cri().run_pod(pod, self.cgroup.parent())
+    }
+
+    /// A container that runs; its id.
+    pub(crate) fn container(&self, pod: &Sandbox, name: &str, script: &str) -> String {
+        let id = self.cri().create_container(pod, name, script).expect("create the container");
+        self.cri().start_container(&id).expect("start the container");
+        id
+    }
+
+    /// A process that does nothing in a network namespace and that the engine knows nothing of.
+    pub(crate) fn task_in(&self, netns: &str) -> Process {
+        let namespace = self.netns_of_file(netns).expect("the namespace is there");
+        let mut command = self.command("nsenter");
+        command.args([&format!("--net={netns}"), "--", "sleep", "3600"]);
+        let task = Process::start("task", command, self.log_file("task"));
+        let joined = || netns_id(format!("/proc/{}/ns/net", task.pid()));
+        wait::eventually("the task has joined the namespace", || (joined() == Some(namespace)).then_some(()));
+        task
+    }
+
+    pub(crate) fn cgroup_parent(&self) -> &str {
+        self.cgroup.parent()
+    }
+}
