@@ -47,10 +47,10 @@ fn a_process_is_found_while_it_lives_and_then_the_namespace_is_free() {
         engine_file(ENGINE_FILE, &ns);
         let proc = OwnProc::new();
         let mut child = start_inside(&["sleep", "1000"]);
+        until("the process is inside", || matches!(in_use(proc.path).unwrap().of(ns.id()), Occupancy::Held(_)));
         let found = in_use(proc.path).unwrap();
-        assert_eq!(pids(&found, ns.id()).len(), 1);
-        until("the name", || comm(proc.path, pids(&found, ns.id())[0]).as_deref() == Some("sleep"));
-        assert_eq!(found.iter().count(), 2);
+        until("its name", || comm(proc.path, pids(&found, ns.id())[0]).as_deref() == Some("sleep"));
+        assert_eq!((pids(&found, ns.id()).len(), found.iter().count()), (1, 2));
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(in_use(proc.path).unwrap().of(ns.id()), Occupancy::Free);
@@ -95,6 +95,7 @@ fn a_thread_whose_main_thread_has_ended_is_found() {
         let mut child = start_inside(&["python3", "-c", script]);
         let stat = format!("/proc/{}/stat", child.id());
         until("a dead main thread", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
+        // Its threads were made before the main one ended, so nothing has to be waited for.
         assert_eq!(pids(&in_use(proc.path).unwrap(), ns.id()).len(), 1);
         child.kill().unwrap();
         child.wait().unwrap();
