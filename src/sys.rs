@@ -1,8 +1,122 @@
-//! The file that may contain `unsafe`.
+//! The system calls that no library offers safely. THE ONLY file of the crate that may contain `unsafe`, and the only
+//! one that may call `mount`, `umount2` and `unshare`: for `netns`, and for the socket that a runtime hands to the
+//! plugin it starts. No policy here: each function is one call, typed, with its error number as it came.
 #![allow(unsafe_code)]
+#![allow(clippy::disallowed_methods)] // the ban elsewhere points here
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::CloneFlags;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+/// `_IO(0xb7, 0x3)` of linux/nsfs.h.
+const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+
+/// The path by which the kernel leads to exactly what `fd` is open on, whatever its name means by now (proc(5)).
+///
+/// `thread-self`, not `self`: the latter is the main thread, which may have ended or have descriptors of its own.
+pub(crate) fn fd_path(fd: BorrowedFd<'_>) -> PathBuf {
+    PathBuf::from(format!("/proc/thread-self/fd/{}", fd.as_raw_fd()))
+}
+
+/// What the kernel says about the open file behind `fd`, its mount above all.
+pub(crate) fn fd_info_path(fd: BorrowedFd<'_>) -> PathBuf {
+    PathBuf::from(format!("/proc/thread-self/fdinfo/{}", fd.as_raw_fd()))
+}
+
+/// The `CLONE_NEW*` flag of the namespace that `fd` is open on (ioctl_ns(2)).
+///
+/// Holds before: `fd` is an nsfs file; other file systems may give this number another meaning.
+pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> Result<CloneFlags, Errno> {
+    // SAFETY: NS_GET_NSTYPE takes no argument and writes no memory: the kernel returns the flag as the call's value.
+    // `fd` is borrowed, so the number stays this open file's during the call. The result is checked below.
+    let flag = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
+    Errno::result(flag).map(CloneFlags::from_bits_retain)
+}
+
+/// Binds the file or directory behind `from` onto the one behind `onto` (mount(2), MS_BIND).
+///
+/// Both are reached through their descriptors, so neither name can be swapped in between. ENOENT: `onto` was unlinked.
+pub(crate) fn bind(from: BorrowedFd<'_>, onto: BorrowedFd<'_>, with: Submounts) -> Result<(), Errno> {
+    let flags = match with {
+        Submounts::Leave => MsFlags::MS_BIND,
+        Submounts::Take => MsFlags::MS_BIND | MsFlags::MS_REC,
+    };
+    mount(Some(&fd_path(from)), &fd_path(onto), None::<&str>, flags, None::<&str>)
+}
+
+/// What a bind mount does with the mounts below its source.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Submounts {
+    /// They stay where they are.
+    Leave,
+    /// They are copied along.
+    Take,
+}
+
+/// Makes the mount behind `dir` and those below it shared (mount_namespaces(7)). EINVAL: `dir` is no mount's root.
+pub(crate) fn make_shared(dir: BorrowedFd<'_>) -> Result<(), Errno> {
+    mount(None::<&str>, &fd_path(dir), None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>)
+}
+
+/// Detaches the one mount that `root` was opened on (umount2(2), MNT_DETACH).
+///
+/// The magic link leads to that very mount, not to what its mount point shows by now; UMOUNT_NOFOLLOW would stop at the
+/// link and has nothing to protect here. EINVAL: it is detached already, or belongs to another mount namespace.
+pub(crate) fn detach(root: BorrowedFd<'_>) -> Result<(), Errno> {
+    umount2(&fd_path(root), MntFlags::MNT_DETACH)
+}
+
+/// Gives the calling thread, and only it, a copy of its mount namespace from which nothing propagates back
+/// (mount_namespaces(7)). The thread must end afterwards and never return to a pool.
+pub(crate) fn unshare_mounts() -> Result<(), Errno> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_PRIVATE | MsFlags::MS_REC, None::<&str>)
+}
+
+/// Moves the calling thread, and only it, into a new and empty network namespace (unshare(2)).
+///
+/// The thread must end afterwards and never return to a pool.
+pub(crate) fn unshare_net() -> Result<(), Errno> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNET)
+}
+
+/// Brings up `lo` in the calling thread's network namespace (netdevice(7)).
+pub(crate) fn loopback_up() -> Result<(), Errno> {
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    let mut request = interface_request(b"lo");
+    interface_ioctl(&socket, libc::SIOCGIFFLAGS, &mut request)?;
+    // SAFETY: the union's member `ifru_flags` is what SIOCGIFFLAGS has just filled in; all its bit patterns are valid.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    request.ifr_ifru.ifru_flags = flags | IFF_UP;
+    interface_ioctl(&socket, libc::SIOCSIFFLAGS, &mut request)
+}
+
+/// `IFF_UP` in the width of `ifr_flags`.
+const IFF_UP: libc::c_short = 1;
+
+fn interface_request(name: &[u8; 2]) -> libc::ifreq {
+    // SAFETY: `ifreq` is a C structure of integers, arrays and a union of such; all zeroes is a valid value of each.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (slot, byte) in request.ifr_name.iter_mut().zip(name) {
+        *slot = libc::c_char::from_ne_bytes([*byte]);
+    }
+    request
+}
+
+fn interface_ioctl(socket: &OwnedFd, number: libc::c_ulong, request: &mut libc::ifreq) -> Result<(), Errno> {
+    // The kernel's numbers fit; only the declared type differs between C libraries.
+    let number = libc::Ioctl::try_from(number).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: both requests read the name and read or write the flags within one `ifreq`, which `request` exclusively
+    // points to for the call; its name ends in a zero byte. The socket is borrowed, so its number stays this socket's.
+    let done = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), number, std::ptr::from_mut(request)) };
+    Errno::result(done).map(drop)
+}
 
 /// Whether the one descriptor a process inherits by number has been taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::error::{NetnsError, OnPath, Result};
 use super::handle::Netns;
-use super::sys;
+use crate::sys;
 
 /// What errors of this file are about: the namespace has no path yet.
 const NEW: &str = "of a new network namespace";

@@ -16,8 +16,8 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::error::{NetnsError, OnPath, Result};
 use super::handle::{Netns, file_kind};
-use super::sys;
 use crate::pin::PinName;
+use crate::sys;
 
 /// An open directory of pins that may be trusted.
 ///

@@ -20,7 +20,6 @@ mod handle;
 mod mountinfo;
 mod reach;
 mod store;
-mod sys;
 mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;

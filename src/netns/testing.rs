@@ -14,9 +14,9 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::gettid;
 
-use super::sys::fd_path;
 use super::{Netns, NetnsId, Store, create};
 use crate::pin::PinName;
+use crate::sys::fd_path;
 
 /// Where each test has its own tmpfs.
 pub(crate) const ROOT: &str = "/run";

@@ -12,8 +12,8 @@ use super::{Pin, Store};
 use crate::netns::dir::{Dir, Probe};
 use crate::netns::error::{NetnsError, OnPath, Result};
 use crate::netns::handle::{Netns, NetnsId};
-use crate::netns::sys;
 use crate::pin::PinName;
+use crate::sys;
 
 /// How often adopt starts over when others change the name under it. Each time, another process has got further.
 const ATTEMPTS: u32 = 64;

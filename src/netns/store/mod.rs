@@ -15,8 +15,9 @@ use super::create;
 use super::dir::{Dir, Probe};
 use super::error::{NetnsError, OnPath, Result};
 use super::handle::NetnsId;
-use super::{Reach, reach, sys};
+use super::{Reach, reach};
 use crate::pin::{self, PinName};
+use crate::sys;
 
 pub use release::Released;
 pub use share::Sharing;

@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use super::{Store, unbury};
 use crate::netns::dir::{Dir, Probe};
 use crate::netns::error::{NetnsError, Result};
-use crate::netns::sys;
 use crate::pin::PinName;
+use crate::sys;
 
 /// The most steps of one release. Mounts can be stacked (by others: every propagated copy counts), not endlessly.
 const STEPS: u32 = 1024;

@@ -14,7 +14,7 @@ use super::Store;
 use crate::netns::dir::{Dir, Probe};
 use crate::netns::error::{NetnsError, OnPath, Result};
 use crate::netns::mountinfo::{self, OWN_MOUNTS};
-use crate::netns::sys::{self, Submounts};
+use crate::sys::{self, Submounts};
 
 /// The longest wait for a lock. Holders need microseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(1);

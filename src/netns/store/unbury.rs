@@ -14,8 +14,8 @@ use nix::sys::stat::FileStat;
 
 use crate::netns::dir::{Dir, Probe};
 use crate::netns::error::{NetnsError, OnPath, Result};
-use crate::netns::sys;
 use crate::pin::PinName;
+use crate::sys;
 
 /// The most mounts that are taken off the directory.
 const LAYERS: u32 = 64;

@@ -69,7 +69,7 @@ fn a_pin_whose_mount_was_taken_away_is_healed() {
         let ns = new_netns();
         store.adopt(&name("a"), &ns, &[]).unwrap();
         let pinned = Netns::open(&store.path(&name("a"))).unwrap();
-        crate::netns::sys::detach(std::os::fd::AsFd::as_fd(&pinned)).unwrap();
+        crate::sys::detach(std::os::fd::AsFd::as_fd(&pinned)).unwrap();
         assert_eq!(store.state(&name("a")).unwrap(), PinState::Placeholder);
         assert_eq!(store.adopt(&name("a"), &ns, &[]).unwrap().id, ns.id());
         assert_eq!(mounts_on(&store.path(&name("a"))), 1);

@@ -5,9 +5,9 @@ use std::fs;
 use nix::mount::MsFlags;
 use std::os::fd::AsFd;
 
-use crate::netns::sys::fd_path;
 use crate::netns::testing::{Parked, Witness, bind, mounts_on, name, new_netns, with_store};
 use crate::netns::{Netns, NetnsError, PinState, Released};
+use crate::sys::fd_path;
 
 #[test]
 fn release_frees_name_and_namespace_and_twice_is_ok() {

@@ -8,9 +8,9 @@ use std::thread;
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
-use crate::netns::sys::fd_path;
 use crate::netns::testing::{bind, engine_file, enter, mounts_on, name, new_netns, propagation, same, with_store};
 use crate::netns::{NetnsError, PinState, Released, Sharing};
+use crate::sys::fd_path;
 
 const DIR: &str = "/run/netns";
 const LOCK: &str = "/run/lock";

@@ -1,0 +1,170 @@
+//! Rules about the source itself, which the compiler does not check: who may import whom, where `unsafe` and system
+//! calls may be, how long files may grow.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot run fails")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The layers, lowest first, as `docs/architecture.md` draws them. A module imports from lower layers, and from its
+/// own layer only itself.
+const LAYERS: &[&[&str]] = &[
+    &["identity", "dialect", "exit", "pin", "sys"],
+    &["clock"],
+    &["decide", "lifecycle"],
+    &["fsutil", "metrics", "logging", "config"],
+    &["netns", "ledger", "nri"],
+    &["apply"],
+    &["door"],
+    &["cli", "admin", "daemon"],
+    &["main", "lib"],
+];
+
+/// Imports that the table does not give, each with its reason.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    // The name of a pin is made of identity's words.
+    ("pin", "identity"),
+    // The table of keys is about identity's types.
+    ("dialect", "identity"),
+    // The commands take their output format from the command line.
+    ("admin", "cli"),
+];
+
+/// What is pure: no clock, no file, no environment, no log.
+const PURE: &[&str] = &["identity", "dialect", "pin", "decide", "lifecycle"];
+
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut pending = vec![root.clone()];
+    let mut found = Vec::new();
+    while let Some(dir) = pending.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let relative = path.strip_prefix(&root).unwrap().to_owned();
+                let module = relative.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
+                found.push((module, relative, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 40, "the sources were found");
+    found
+}
+
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| ["tests", "tests.rs", "testing.rs"].contains(&part.as_os_str().to_str().unwrap()))
+}
+
+/// The code of a file without its own test module and without comments.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let text = text.split("#[cfg(test)]\npub(crate) mod tests {").next().unwrap();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn layer(module: &str) -> usize {
+    LAYERS.iter().position(|layer| layer.contains(&module)).unwrap_or_else(|| panic!("{module} is in no layer"))
+}
+
+/// The modules that a text names as `crate::x` or, in the binary, `berth::x`.
+fn imports(text: &str) -> BTreeSet<String> {
+    let word = |rest: &str| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
+    let starts = ["crate::", "berth::"];
+    let mut found = BTreeSet::new();
+    for start in starts {
+        for (at, _) in text.match_indices(start) {
+            let rest = &text[at + start.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => {
+                    let group = group.split(['}', ';']).next().unwrap();
+                    found.extend(group.split(',').map(|part| word(part.trim())));
+                }
+                None => drop(found.insert(word(rest)).then_some(0)),
+            }
+        }
+    }
+    found.retain(|module| !module.is_empty() && module.chars().next().unwrap().is_ascii_lowercase());
+    found
+}
+
+#[test]
+fn imports_point_down_only() {
+    for (module, path, text) in sources().iter().filter(|(_, path, _)| !is_test(path)) {
+        for import in imports(&code(text)) {
+            let allowed = import == *module
+                || layer(&import) < layer(module)
+                || EXCEPTIONS.contains(&(module.as_str(), import.as_str()));
+            assert!(allowed, "{} ({module}) imports {import}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_nri_stub_and_the_pins_know_nothing_of_berth() {
+    for (module, path, text) in sources().iter().filter(|(_, path, _)| !is_test(path)) {
+        let imports = imports(&code(text));
+        match module.as_str() {
+            "nri" => assert!(imports.is_subset(&["nri".to_owned()].into()), "{}: {imports:?}", path.display()),
+            "netns" => {
+                let known = ["netns", "pin", "sys"].map(str::to_owned);
+                assert!(imports.is_subset(&known.into()), "{}: {imports:?}", path.display());
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_in_one_file() {
+    let with: Vec<_> = sources()
+        .into_iter()
+        .filter(|(_, _, text)| code(text).contains("unsafe {") || text.contains("allow(unsafe_code)"))
+        .map(|(_, path, _)| path)
+        .collect();
+    assert_eq!(with, [Path::new("sys.rs")]);
+}
+
+#[test]
+fn pure_modules_touch_nothing() {
+    let touching =
+        ["std::fs", "std::env", "std::time::Instant", "SystemTime", "log::", "tokio", "nix::", "std::process"];
+    for (module, path, text) in sources().iter().filter(|(_, path, _)| !is_test(path)) {
+        let pure = PURE.contains(&module.as_str()) || path.ends_with("record.rs");
+        for word in touching.iter().filter(|_| pure) {
+            assert!(!code(text).contains(word), "{} is pure and names {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_stay_short_enough_to_find_a_place_in() {
+    for (_, path, text) in sources() {
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn every_counter_is_moved_and_every_reason_is_given_somewhere() {
+    let sources = sources();
+    let used = |word: &str, home: &str| {
+        sources.iter().any(|(_, path, text)| !is_test(path) && !path.ends_with(home) && code(text).contains(word))
+    };
+    let metrics = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/metrics.rs")).unwrap();
+    let counters: Vec<_> = metrics
+        .lines()
+        .filter_map(|line| line.trim().split_once(" = \""))
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        .collect();
+    assert_eq!(counters.len(), berth::metrics::ALL.len());
+    for counter in counters {
+        assert!(used(&format!("metrics::{counter}"), "metrics.rs"), "{counter} is never moved");
+    }
+    for reason in berth::decide::verdict::Reason::ALL {
+        assert!(used(&format!("Reason::{reason:?}"), "tests.rs"), "{reason:?} is never given");
+    }
+}
