@@ -1,4 +1,5 @@
 //! The files under which pins and records are changed go with what they are for.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests too")]
 
 use std::path::Path;
 use std::sync::mpsc::channel;
