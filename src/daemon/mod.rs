@@ -109,8 +109,7 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
     let door = Arc::new(NriDoor::new(keeper.clone(), start.config, Arc::<Board>::clone(&board)));
     let (stop, stopped) = flag::channel(false);
     let mut warden = tokio::spawn(warden::run(keeper, Arc::clone(&door), board, stopped));
-    let mut options = Options::default();
-    options.drain_limit = DRAIN;
+    let options = Options { drain_limit: DRAIN, ..Options::default() };
     let (end_session, mut session_end) = flag::channel(false);
     let session = async move { session_end.changed().await.map_or((), drop) };
     let mut plugin = tokio::spawn(nri::run(start.endpoint, start.identity, door, options, session));
