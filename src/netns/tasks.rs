@@ -1,5 +1,10 @@
 //! Which tasks are in which network namespace, by one scan of a procfs.
 //!
+//! Looking at another task's namespaces needs the right to trace it, which root lacks for tasks of a parent user
+//! namespace (a node that is itself a container has such an init). The files below `/proc/<pid>/net` need no right, and
+//! their inode numbers are each network namespace's own (kernel `fs/proc/proc_net.c`), so a task that cannot be looked
+//! at is told by comparing one of them with that of a task that can.
+//!
 //! A scan is no snapshot: a task that forks and ends while the scan passes can be missed once. Who acts on "nobody" asks
 //! twice. Descriptors that keep a namespace without being in it (sockets, TAP queues, open nsfs files) are not tasks.
 
@@ -21,6 +26,10 @@ use super::handle::NetnsId;
 pub struct InUse {
     tasks: HashMap<NetnsId, Vec<i32>>,
     unseen: usize,
+    /// One task of each namespace, as a path below the procfs, to compare others with.
+    examples: HashMap<NetnsId, String>,
+    /// Tasks that may not be looked at, likewise.
+    refused: Vec<(i32, String)>,
 }
 
 /// The answer for one namespace.
@@ -45,7 +54,8 @@ impl InUse {
         }
     }
 
-    /// How many tasks could not be looked at (EACCES, EPERM: no CAP_SYS_PTRACE, or a security module).
+    /// How many tasks could neither be looked at (EACCES, EPERM: no CAP_SYS_PTRACE, or a security module) nor told by
+    /// comparison.
     #[must_use]
     pub fn unseen(&self) -> usize {
         self.unseen
@@ -56,21 +66,51 @@ impl InUse {
         self.tasks.iter().map(|(id, pids)| (*id, pids.as_slice()))
     }
 
-    fn add(&mut self, pid: i32, seen: std::result::Result<NetnsId, Errno>) -> std::result::Result<(), Errno> {
+    fn add(
+        &mut self,
+        pid: i32,
+        thread: i32,
+        seen: std::result::Result<NetnsId, Errno>,
+    ) -> std::result::Result<(), Errno> {
+        let task = || format!("{pid}/task/{thread}");
         match seen {
-            Ok(id) => {
-                let pids = self.tasks.entry(id).or_default();
-                // All threads of a process follow one another: looking at the last is enough.
-                if pids.last() != Some(&pid) {
-                    pids.push(pid);
-                }
-            }
+            Ok(id) => self.found(pid, id, task),
             // Ended since the directory was read, or a zombie: holds no namespace.
             Err(Errno::ENOENT | Errno::ESRCH) => {}
-            Err(Errno::EACCES | Errno::EPERM) => self.unseen += 1,
+            Err(Errno::EACCES | Errno::EPERM) => self.refused.push((pid, task())),
             Err(errno) => return Err(errno),
         }
         Ok(())
+    }
+
+    fn found(&mut self, pid: i32, id: NetnsId, task: impl FnOnce() -> String) {
+        let pids = self.tasks.entry(id).or_insert_with(|| {
+            self.examples.insert(id, task());
+            Vec::new()
+        });
+        // All threads of a process follow one another: looking at the last is enough.
+        if pids.last() != Some(&pid) {
+            pids.push(pid);
+        }
+    }
+
+    /// Tells the refused tasks by comparison. What is left over has been refused for good.
+    fn compare(&mut self, root: &OwnedFd) {
+        let refused = std::mem::take(&mut self.refused);
+        if refused.is_empty() {
+            return;
+        }
+        let number =
+            |task: &str| fstatat(root, format!("{task}/net/dev").as_str(), AtFlags::empty()).map(|stat| stat.st_ino);
+        let known: HashMap<u64, NetnsId> =
+            self.examples.iter().filter_map(|(id, task)| Some((number(task).ok()?, *id))).collect();
+        for (pid, task) in refused {
+            match number(&task).map(|number| known.get(&number)) {
+                Ok(Some(id)) => self.found(pid, *id, || task),
+                Err(Errno::ENOENT | Errno::ESRCH | Errno::EINVAL) => {} // ended since
+                Ok(None) | Err(_) => self.unseen += 1,
+            }
+        }
     }
 }
 
@@ -93,6 +133,7 @@ pub fn in_use(proc: &Path) -> Result<InUse> {
         process(&root, pid, &mut found)
             .map_err(|errno| NetnsError::io("scan tasks of", &proc.join(pid.to_string()), errno))?;
     }
+    found.compare(&root);
     Ok(found)
 }
 
@@ -109,20 +150,20 @@ fn process(root: &OwnedFd, pid: i32, found: &mut InUse) -> std::result::Result<(
     // processes the reading of the directory.
     let threads = match fstatat(root, tasks.as_str(), AtFlags::empty()) {
         Ok(stat) => stat.st_nlink.saturating_sub(2),
-        Err(errno) => return found.add(pid, Err(errno)),
+        Err(errno) => return found.add(pid, pid, Err(errno)),
     };
     if threads == 1 {
-        return found.add(pid, netns_of(root.as_fd(), pid));
+        return found.add(pid, pid, netns_of(root.as_fd(), pid));
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut dir = match Dir::openat(root, tasks.as_str(), flags, Mode::empty()) {
         Ok(dir) => dir,
-        Err(errno) => return found.add(pid, Err(errno)),
+        Err(errno) => return found.add(pid, pid, Err(errno)),
     };
     let threads: Vec<i32> = dir.iter().filter_map(|entry| numeric(entry.ok()?.file_name().to_bytes())).collect();
     for thread in threads {
         let seen = netns_of(dir.as_fd(), thread);
-        found.add(pid, seen)?;
+        found.add(pid, thread, seen)?;
     }
     Ok(())
 }

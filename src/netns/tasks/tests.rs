@@ -47,10 +47,10 @@ fn a_process_is_found_while_it_lives_and_then_the_namespace_is_free() {
         engine_file(ENGINE_FILE, &ns);
         let proc = OwnProc::new();
         let mut child = start_inside(&["sleep", "1000"]);
+        until("the process is inside", || matches!(in_use(proc.path).unwrap().of(ns.id()), Occupancy::Held(_)));
         let found = in_use(proc.path).unwrap();
-        assert_eq!(pids(&found, ns.id()).len(), 1);
-        until("the name", || comm(proc.path, pids(&found, ns.id())[0]).as_deref() == Some("sleep"));
-        assert_eq!(found.iter().count(), 2);
+        until("its name", || comm(proc.path, pids(&found, ns.id())[0]).as_deref() == Some("sleep"));
+        assert_eq!((pids(&found, ns.id()).len(), found.iter().count()), (1, 2));
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(in_use(proc.path).unwrap().of(ns.id()), Occupancy::Free);
@@ -95,24 +95,50 @@ fn a_thread_whose_main_thread_has_ended_is_found() {
         let mut child = start_inside(&["python3", "-c", script]);
         let stat = format!("/proc/{}/stat", child.id());
         until("a dead main thread", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
+        // Its threads were made before the main one ended, so nothing has to be waited for.
         assert_eq!(pids(&in_use(proc.path).unwrap(), ns.id()).len(), 1);
         child.kill().unwrap();
         child.wait().unwrap();
     });
 }
 
+const REFUSED: std::result::Result<NetnsId, nix::errno::Errno> = Err(nix::errno::Errno::EACCES);
+
 #[test]
-fn tasks_that_refuse_are_counted_and_nothing_is_called_free() {
-    let mut found = InUse::default();
-    let (seen, unseen) = (NetnsId { dev: 4, ino: 1 }, NetnsId { dev: 4, ino: 2 });
-    found.add(7, Ok(seen)).unwrap();
-    found.add(7, Ok(seen)).unwrap();
-    found.add(8, Err(nix::errno::Errno::ESRCH)).unwrap();
-    assert_eq!(found.of(unseen), Occupancy::Free);
-    found.add(9, Err(nix::errno::Errno::EACCES)).unwrap();
-    assert_eq!(found.of(unseen), Occupancy::Unknown(1));
-    assert_eq!(found.of(seen), Occupancy::Held(&[7]));
-    assert!(found.add(9, Err(nix::errno::Errno::EIO)).is_err());
+fn a_task_that_refuses_is_told_by_its_files_of_the_network() {
+    isolated(|| {
+        let (other, root) = (Parked::new(CloneFlags::CLONE_NEWNET, || ()), std::fs::File::open(NODE).unwrap().into());
+        let (own, elsewhere) = (Netns::current().unwrap().id(), id_of(&other.proc("ns/net")).unwrap());
+        let (pid, here) = (i32::try_from(std::process::id()).unwrap(), nix::unistd::gettid().as_raw());
+        let mut found = InUse::default();
+        found.add(pid, here, Ok(own)).unwrap();
+        found.add(pid, other.tid.cast_signed(), Ok(elsewhere)).unwrap();
+        found.add(1_000_000, here, REFUSED).unwrap();
+        found.refused[0].1 = format!("{pid}/task/{}", other.tid);
+        found.compare(&root);
+        assert_eq!(found.of(elsewhere), Occupancy::Held(&[pid, 1_000_000]));
+        assert_eq!((found.of(own), found.unseen()), (Occupancy::Held(&[pid]), 0));
+    });
+}
+
+#[test]
+fn tasks_that_refuse_and_cannot_be_told_are_counted_and_nothing_is_called_free() {
+    isolated(|| {
+        let root = std::fs::File::open(NODE).unwrap().into();
+        let (pid, here) = (i32::try_from(std::process::id()).unwrap(), nix::unistd::gettid().as_raw());
+        let (seen, unseen) = (NetnsId { dev: 4, ino: 1 }, NetnsId { dev: 4, ino: 2 });
+        let mut found = InUse::default();
+        found.add(7, 7, Ok(seen)).unwrap();
+        found.add(7, 8, Ok(seen)).unwrap();
+        found.add(8, 8, Err(nix::errno::Errno::ESRCH)).unwrap();
+        found.examples.clear();
+        assert_eq!(found.of(unseen), Occupancy::Free);
+        found.add(pid, here, REFUSED).unwrap();
+        found.compare(&root);
+        assert_eq!(found.of(unseen), Occupancy::Unknown(1));
+        assert_eq!(found.of(seen), Occupancy::Held(&[7]));
+        assert!(found.add(9, 9, Err(nix::errno::Errno::EIO)).is_err());
+    });
 }
 
 #[test]
