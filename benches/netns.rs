@@ -9,7 +9,8 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use berth::netns::{Netns, PinName, Store, in_use};
+use berth::netns::{Netns, Store, in_use};
+use berth::pin::PinName;
 use criterion::{Criterion, criterion_group, criterion_main};
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};

@@ -1,5 +1,5 @@
 //! The files under which pins and records are changed go with what they are for.
-#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests too")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 use std::path::Path;
 use std::sync::mpsc::channel;

@@ -147,20 +147,18 @@ impl Ledger {
     /// # Errors
     /// The directory cannot be read.
     pub fn list(&self) -> Result<Listing, LedgerError> {
-        let dir = self.dir.join("sandboxes");
         let mut listing = Listing::default();
-        for entry in std::fs::read_dir(&dir).map_err(FileError::new("list", &dir))? {
-            let entry = entry.map_err(FileError::new("list", &dir))?;
-            let file = entry.file_name();
+        for path in self.files("sandboxes")? {
+            let file = path.file_name().unwrap_or_default();
             let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX)).map(PinName::parse);
             match name {
-                Some(Ok(name)) => match read(&entry.path()) {
+                Some(Ok(name)) => match read(&path) {
                     Ok(Some(record)) => listing.records.push((name, record)),
                     Ok(None) => {} // removed since it was listed
                     Err(error) => listing.unreadable.push(error),
                 },
                 _ if file.to_string_lossy().starts_with(TEMP_PREFIX) => {}
-                _ => listing.unreadable.push(foreign(&entry.path())),
+                _ => listing.unreadable.push(foreign(&path)),
             }
         }
         listing.records.sort_by(|a, b| a.0.cmp(&b.0));
@@ -190,23 +188,45 @@ impl Ledger {
         self.dir.join("netns.lock")
     }
 
-    /// Removes temporary files older than `age`: those of writers that were killed. Returns how many.
+    /// Removes what killed processes left and nobody will look for: temporary files older than `age`, and locks of
+    /// pins without a record. Returns how many.
     ///
     /// # Errors
-    /// The directory cannot be read, or a file cannot be removed.
+    /// A directory cannot be read, or a file cannot be removed.
     pub fn sweep(&self, age: Duration) -> Result<usize, LedgerError> {
-        let dir = self.dir.join("sandboxes");
         let mut swept = 0;
-        for entry in std::fs::read_dir(&dir).map_err(FileError::new("list", &dir))? {
-            let entry = entry.map_err(FileError::new("list", &dir))?;
-            let old = |data: std::fs::Metadata| data.modified().ok()?.elapsed().ok().map(|since| since >= age);
-            let is_temp = entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX);
-            if is_temp && entry.metadata().ok().and_then(old) == Some(true) && fsutil::remove_file(&entry.path())? {
+        for path in self.files("sandboxes")? {
+            let is_temp = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMP_PREFIX));
+            if is_temp && is_old(&path, age) && fsutil::remove_file(&path)? {
+                swept += 1;
+            }
+        }
+        for path in self.files("locks")? {
+            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| PinName::parse(name).ok());
+            let Some(name) = name.filter(|_| is_old(&path, age)) else { continue };
+            if !self.path(&name).exists()
+                && let Some(lock) = Lock::take(&path, Duration::ZERO)?
+                && !self.path(&name).exists()
+            {
+                lock.remove()?;
                 swept += 1;
             }
         }
         Ok(swept)
     }
+
+    fn files(&self, dir: &str) -> Result<Vec<PathBuf>, LedgerError> {
+        let dir = self.dir.join(dir);
+        let entries = std::fs::read_dir(&dir).map_err(FileError::new("list", &dir))?;
+        let paths: io::Result<Vec<_>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+        Ok(paths.map_err(FileError::new("list", &dir))?)
+    }
+}
+
+/// Whether the file at `path` was last written at least `age` ago; one that is gone was not.
+fn is_old(path: &Path, age: Duration) -> bool {
+    let written = std::fs::symlink_metadata(path).and_then(|data| data.modified());
+    written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since >= age))
 }
 
 fn read(path: &Path) -> Result<Option<Record>, LedgerError> {

@@ -99,3 +99,16 @@ fn no_ledger_reads_as_none() {
     let dir = tempfile::tempdir().expect("dir");
     assert!(Ledger::open_existing(&dir.path().join("absent")).expect("ok").is_none());
 }
+
+#[test]
+fn locks_of_pins_that_were_never_made_are_swept_and_held_ones_are_not() {
+    let (_dir, ledger) = ledger();
+    drop(ledger.lock(&name("berth-never"), Duration::ZERO).expect("lock"));
+    let held = ledger.lock(&name("berth-held"), Duration::ZERO).expect("lock");
+    drop(ledger.lock(&name("berth-kept"), Duration::ZERO).expect("lock"));
+    ledger.put(&name("berth-kept"), &sample()).expect("put");
+    assert_eq!(ledger.sweep(Duration::ZERO).expect("sweep"), 1);
+    let left = |name: &str| ledger.dir().join("locks").join(name).exists();
+    assert!(!left("berth-never") && left("berth-held") && left("berth-kept"));
+    drop(held);
+}

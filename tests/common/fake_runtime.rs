@@ -33,6 +33,7 @@ mod profile;
 #[path = "fake_runtime/service.rs"]
 mod service;
 
+#[allow(unused_imports, reason = "each test file uses a part of it")]
 pub(crate) use events::{container, pod, subscribed};
 use go_reader::GoReader;
 pub(crate) use profile::{Generation, Profile};

@@ -6,7 +6,7 @@ use crate::decide::facts::{Annotations, Door, Facts, Lead, Network};
 use crate::exit::chain;
 use crate::identity::{Engine, IdError, PodRef, Role, SandboxId};
 use crate::logging::Line;
-use crate::netns::{Netns, NetnsError, NetnsId, id_of};
+use crate::netns::{Netns, NetnsError, NetnsId};
 use crate::nri::api;
 use crate::pin::PinName;
 use std::collections::BTreeMap;
@@ -145,14 +145,17 @@ impl NriDoor {
         if pod.netns.as_deref() == Some(Path::new(path)) {
             return Lead::Own;
         }
-        if path.starts_with("/proc/") && !session.sees_engine {
-            return Lead::Unknown;
-        }
-        match id_of(Path::new(path)) {
+        let found = match path.starts_with("/proc/") {
+            true if !session.sees_engine => return Lead::Unknown,
+            true => Netns::open_proc(Path::new(path)),
+            false => Netns::open(Path::new(path)),
+        };
+        // Held open while it is compared: its number could mean another namespace otherwise.
+        match &found {
             Err(_) => Lead::Nowhere,
-            Ok(id) if own == Some(id) => Lead::Own,
-            Ok(id) if session.host.contains(&id) => Lead::Host,
-            Ok(id) => self.pinned_by_another(session, pod, id).map_or(Lead::Unknown, Lead::Other),
+            Ok(netns) if own == Some(netns.id()) => Lead::Own,
+            Ok(netns) if session.host.contains(&netns.id()) => Lead::Host,
+            Ok(netns) => self.pinned_by_another(session, pod, netns.id()).map_or(Lead::Unknown, Lead::Other),
         }
     }
 

@@ -1,0 +1,19 @@
+//! The berth binary against a fake runtime of both generations, on the real kernel: what it answers, what it leaves
+//! behind, and what it makes of bad input. Beside the tests on a real containerd, for what that would not do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot run fails")]
+
+#[path = "common/fake_runtime.rs"]
+mod fake_runtime;
+#[path = "common/isolated.rs"]
+mod isolated;
+#[path = "daemon/node.rs"]
+mod node;
+
+#[path = "daemon/bad_input.rs"]
+mod bad_input;
+#[path = "daemon/containers.rs"]
+mod containers;
+#[path = "daemon/lifecycle.rs"]
+mod lifecycle;
+#[path = "daemon/process.rs"]
+mod process;
