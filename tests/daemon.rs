@@ -1,6 +1,7 @@
 //! The berth binary against a fake runtime of both generations, on the real kernel: what it answers, what it leaves
 //! behind, and what it makes of bad input. Beside the tests on a real containerd, for what that would not do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot run fails")]
+#![allow(clippy::print_stderr, reason = "a failing test shows the log")]
 
 #[path = "common/fake_runtime.rs"]
 mod fake_runtime;

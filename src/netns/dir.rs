@@ -3,6 +3,8 @@
 //! Opened anew for every operation, never kept: a mount that others put over the directory (the first `ip netns add` of
 //! a node does) would otherwise leave a long-lived process working in the covered one, where nobody looks.
 
+use std::fs;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,7 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::error::{NetnsError, OnPath, Result};
 use super::handle::{Netns, file_kind};
+use super::sys;
 use crate::pin::PinName;
 
 /// An open directory of pins that may be trusted.
@@ -142,6 +145,15 @@ impl<'a> Dir<'a> {
     /// Removes the file at `name`. EBUSY: something is mounted on it in this mount namespace.
     pub(super) fn unlink(&self, name: &PinName) -> Result<(), Errno> {
         unlinkat(&self.fd, name.as_str(), UnlinkatFlags::NoRemoveDir)
+    }
+
+    /// The number of the mount that the directory was opened on (proc_pid_fdinfo(5)). Two opens of one path differ in it
+    /// when a mount has been put over the directory in between, even a bind mount of itself.
+    pub(super) fn mount_id(&self) -> Result<u64> {
+        let op = "find the mount of directory of pins";
+        let info = fs::read_to_string(sys::fd_info_path(self.fd.as_fd())).on(op, self.path)?;
+        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+        id.ok_or_else(|| NetnsError::io(op, self.path, io::Error::from(io::ErrorKind::InvalidData)))
     }
 
     /// The device of the directory's own files.

@@ -22,6 +22,11 @@ pub(super) fn fd_path(fd: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/proc/thread-self/fd/{}", fd.as_raw_fd()))
 }
 
+/// What the kernel says about the open file behind `fd`, its mount above all.
+pub(super) fn fd_info_path(fd: BorrowedFd<'_>) -> PathBuf {
+    PathBuf::from(format!("/proc/thread-self/fdinfo/{}", fd.as_raw_fd()))
+}
+
 /// The `CLONE_NEW*` flag of the namespace that `fd` is open on (ioctl_ns(2)).
 ///
 /// Holds before: `fd` is an nsfs file; other file systems may give this number another meaning.

@@ -143,7 +143,7 @@ impl Dispatcher {
             // A second Configure in one session does not happen; the first one counts.
             self.request_timeout.get_or_init(|| limit);
         }
-        let valid = runtime.nri.valid_events;
+        let Capabilities { level, valid_events: valid, .. } = runtime.nri;
         let introduced = format!("{} {}", runtime.name, runtime.version);
         let plugin = Arc::clone(&self.plugin);
         let wanted =
@@ -158,6 +158,7 @@ impl Dispatcher {
         if !missing.is_empty() {
             log::info!("nri: {introduced} does not have the events {missing}");
         }
+        log::info!("nri: {introduced}, {level:?}: subscribed to {events}");
         Ok(api::ConfigureResponse { events: events.bits(), ..Default::default() })
     }
 

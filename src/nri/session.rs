@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use tokio::io::AsyncRead;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -78,12 +79,13 @@ pub(crate) async fn serve(
     let result = run(terms, stream, origin, stop, phase, &mut state).await;
     let synchronized = state.synchronized;
     drop(state);
-    let result = match (result, &*watcher.borrow()) {
+    let phase = watcher.borrow();
+    let result = match (result, unusable(&phase)) {
         // The answer is the cause; that the runtime hung up is what it led to.
-        (Err(_) | Ok(End::HungUp), Phase::Unusable { step, reason }) => {
-            Err(NriError::Unusable { step, reason: reason.clone() })
+        (Err(_) | Ok(End::HungUp), Some(cause)) => Err(cause),
+        (Err(NriError::HungUpEarly { .. }) | Ok(End::HungUp), None) if *phase == Phase::ShutDown => {
+            Ok(End::RuntimeShutDown)
         }
-        (Err(NriError::HungUpEarly { .. }) | Ok(End::HungUp), Phase::ShutDown) => Ok(End::RuntimeShutDown),
         (result, _) => result,
     };
     Outcome { result, synchronized }
@@ -101,17 +103,15 @@ async fn run(
     let pid = peer_pid(&stream);
     let (reader, writer) = stream.into_split();
     let mut mux = Mux::new(reader, writer);
-    let trunk = |source| NriError::Trunk { source };
-    let plugin_conn = mux.open(ConnId::PLUGIN).map_err(trunk)?;
-    let runtime_conn = mux.open(ConnId::RUNTIME).map_err(trunk)?;
+    let (plugin_conn, runtime_conn) = both_services(&mut mux)?;
     let handle = RuntimeHandle::new(Client::new(Socket::new(runtime_conn)));
     let peer = Peer { pid, handle: handle.clone() };
     let dispatcher =
         Dispatcher::new(Arc::clone(&terms.plugin), Arc::clone(&terms.work), peer, phase, terms.options.sync_limit);
     // Served before registering: Configure may come before the answer to RegisterPlugin.
     let mut server = server_on(plugin_conn, dispatcher);
-    let serve = |source| NriError::Serve { source };
-    server.start().await.map_err(serve)?;
+    let started = server.start().await;
+    started.map_err(|source| NriError::Serve { source })?;
 
     let mut trunk = pin!(mux.run());
     let (result, trunk_is_up) = tokio::select! {
@@ -124,6 +124,11 @@ async fn run(
     };
     wind_down(server, trunk_is_up.then_some(trunk)).await;
     result
+}
+
+fn both_services<R: AsyncRead + Unpin>(mux: &mut Mux<R>) -> Result<(MuxConn, MuxConn), NriError> {
+    let mut open = |conn| mux.open(conn).map_err(|source| NriError::Trunk { source });
+    Ok((open(ConnId::PLUGIN)?, open(ConnId::RUNTIME)?))
 }
 
 /// ttrpc serves connections that a listener yields; ours yields one. It then has to stay pending:
@@ -180,9 +185,13 @@ async fn converse(
     let over = |phase: &Phase| matches!(phase, Phase::Unusable { .. } | Phase::ShutDown);
     until(&mut watcher, over).await;
     tokio::time::sleep(HANG_UP_GRACE).await;
-    match &*watcher.borrow() {
-        Phase::Unusable { step, reason } => Err(NriError::Unusable { step, reason: reason.clone() }),
-        _ => Ok(()),
+    unusable(&watcher.borrow()).map_or(Ok(()), Err)
+}
+
+fn unusable(phase: &Phase) -> Option<NriError> {
+    match phase {
+        Phase::Unusable { step, reason } => Some(NriError::Unusable { step, reason: reason.clone() }),
+        _ => None,
     }
 }
 

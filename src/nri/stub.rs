@@ -173,7 +173,8 @@ fn why_not(path: &Path, source: io::Error) -> NriError {
     match source.kind() {
         io::ErrorKind::NotFound => NriError::Absent { path },
         io::ErrorKind::PermissionDenied => NriError::Denied { path },
-        // connect(2) refuses a regular file with the same error as a socket without listener.
+        // connect(2) refuses a regular file with the same error as a socket without listener. The
+        // look at it blocks for as long as the kernel takes, which just did the same look-up.
         io::ErrorKind::ConnectionRefused => match std::fs::metadata(&path) {
             Ok(found) if !found.file_type().is_socket() => NriError::NotASocket { path },
             _ => NriError::Refused { path },

@@ -89,7 +89,7 @@ impl Drop for Berth {
             self.child.wait().unwrap();
         }
         if std::thread::panicking() {
-            println!("{}", self.log());
+            eprintln!("{}", self.log());
         }
     }
 }

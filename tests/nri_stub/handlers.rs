@@ -48,7 +48,7 @@ async fn an_overdue_handler_is_answered_for_in_time_and_goes_on() {
     // Had the runtime's own limit come first, this would be no status.
     let found = status(within(sent).await);
     assert_eq!(found.code(), Code::DEADLINE_EXCEEDED);
-    let words = "RunPodSandbox: the plugin has no answer after 400ms of the 500ms the engine waits";
+    let words = "RunPodSandbox: the plugin has no answer after 400 ms of the 500 ms the engine waits";
     assert!(found.message().starts_with(words), "{}", found.message());
     stub.expect(&["RunPodSandbox slow"]).await;
     stub.recorder.release.add_permits(1);

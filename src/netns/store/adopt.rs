@@ -102,15 +102,12 @@ impl Store {
         if stat(&path).is_ok_and(|now| NetnsId::of(&now) == ns.id()) {
             return Ok(Some(Pin { name: name.clone(), id: ns.id() }));
         }
-        match dir.probe(name.as_str())? {
-            // It stands below `dir`, but its path does not lead there.
-            Probe::Pinned(ours) if ours.id() == ns.id() => {
-                let undone = sys::detach(ours.as_fd()).on("detach", &path);
-                let undone = undone.and_then(|()| undo_placeholder(dir, name, at));
-                Err(NetnsError::Covered { path }.after(undone))
-            }
-            _ => Ok(None), // released meanwhile
+        // Either the pin was released meanwhile (and perhaps made again by a third: not ours to undo), or it stands below
+        // `dir`, where its path does not lead. The number of the directory's mount tells the two apart.
+        if Dir::open(self.dir_path())?.map(|now| now.mount_id()).transpose()? == Some(dir.mount_id()?) {
+            return Ok(None);
         }
+        Err(NetnsError::Covered { path }.after(undo_mount(dir, name, ns, at)))
     }
 }
 
@@ -119,6 +116,18 @@ fn is_current(dir: &Dir<'_>, name: &PinName, at: &Placeholder) -> Result<bool> {
     let held = fstat(&at.file).on("stat", &dir.path_of(name))?;
     let now = dir.stat(name.as_str())?;
     Ok(held.st_dev == dir.dev() && now.is_some_and(|now| (now.st_dev, now.st_ino) == (held.st_dev, held.st_ino)))
+}
+
+/// Takes back the mount that this call has made below `dir`, then its placeholder.
+fn undo_mount(dir: &Dir<'_>, name: &PinName, ns: &Netns, at: &Placeholder) -> Result<()> {
+    match dir.probe(name.as_str())? {
+        Probe::Pinned(ours) if ours.id() == ns.id() => match sys::detach(ours.as_fd()) {
+            Ok(()) | Err(Errno::EINVAL) => {} // EINVAL: detached by others since
+            Err(errno) => return Err(NetnsError::io("detach", &dir.path_of(name), errno)),
+        },
+        _ => {}
+    }
+    undo_placeholder(dir, name, at)
 }
 
 /// Takes back the placeholder, if this call has made it and it is still there. The lock is held.

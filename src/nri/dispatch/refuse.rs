@@ -9,8 +9,10 @@ use crate::nri::events::Event;
 use crate::nri::plugin::{Answer, Refusal, RefusalCode};
 
 pub(super) fn overdue(what: &str, budget: Duration, allowed: Duration) -> Refusal {
+    // What is left of the runtime's limit when the request is on the wire is no round number.
+    let [budget, allowed] = [budget, allowed].map(|time| time.as_millis());
     let message = format!(
-        "{what}: the plugin has no answer after {budget:?} of the {allowed:?} the engine waits; \
+        "{what}: the plugin has no answer after {budget} ms of the {allowed} ms the engine waits; \
          it goes on with the work"
     );
     Refusal::new(RefusalCode::DeadlineExceeded, message)
