@@ -43,6 +43,9 @@ pub(super) enum Probe {
     Foreign(&'static str),
 }
 
+/// How often a file is looked at that is something else when it is opened than it was when it was looked at.
+const PROBES: usize = 8;
+
 impl<'a> Dir<'a> {
     /// Opens the directory at `path`. `None` when there is none.
     pub(super) fn open(path: &'a Path) -> Result<Option<Self>> {
@@ -87,31 +90,32 @@ impl<'a> Dir<'a> {
     /// One fstatat(2) decides; only a regular file of another file system, that is a pin, costs four calls more (open,
     /// fstatfs, NS_GET_NSTYPE, fstat), and comes back as the open namespace.
     pub(super) fn probe(&self, name: &str) -> Result<Probe> {
-        let Some(stat) = self.stat(name)? else {
-            return Ok(Probe::Absent);
-        };
-        if !is_regular(&stat) {
-            return Ok(Probe::Foreign(file_kind(stat.st_mode)));
+        let mut found = "";
+        for _ in 0..PROBES {
+            let Some(stat) = self.stat(name)? else {
+                return Ok(Probe::Absent);
+            };
+            if !is_regular(&stat) {
+                return Ok(Probe::Foreign(file_kind(stat.st_mode)));
+            }
+            if stat.st_dev == self.dev {
+                let empty = stat.st_size == 0;
+                return Ok(if empty { Probe::Placeholder } else { Probe::Foreign("file with content") });
+            }
+            let path = self.path.join(name);
+            let Some(fd) = self.open_at(name, OFlag::empty())? else {
+                return Ok(Probe::Absent);
+            };
+            match Netns::verify(fd, &path) {
+                Ok(ns) => return Ok(Probe::Pinned(ns)),
+                // Opened a moment after the stat: another berth may have detached the pin in between, and may even
+                // have made it again by now. So it is looked at anew.
+                Err(NetnsError::NotANamespace { found: kind, .. }) => found = kind,
+                Err(NetnsError::OtherKind { .. }) => return Ok(Probe::Foreign("namespace of another type")),
+                Err(error) => return Err(error),
+            }
         }
-        if stat.st_dev == self.dev {
-            let empty = stat.st_size == 0;
-            return Ok(if empty { Probe::Placeholder } else { Probe::Foreign("file with content") });
-        }
-        let path = self.path.join(name);
-        let Some(fd) = self.open_at(name, OFlag::empty())? else {
-            return Ok(Probe::Absent);
-        };
-        match Netns::verify(fd, &path) {
-            Ok(ns) => Ok(Probe::Pinned(ns)),
-            // Opened a moment after the stat: what was a pin may have been detached in between.
-            Err(NetnsError::NotANamespace { found, .. }) => match self.stat(name)? {
-                Some(now) if now.st_dev == self.dev && now.st_size == 0 && is_regular(&now) => Ok(Probe::Placeholder),
-                None => Ok(Probe::Absent),
-                Some(_) => Ok(Probe::Foreign(found)),
-            },
-            Err(NetnsError::OtherKind { .. }) => Ok(Probe::Foreign("namespace of another type")),
-            Err(error) => Err(error),
-        }
+        Ok(Probe::Foreign(found))
     }
 
     /// Opens the file at `name` for reading. `None` when there is none.
