@@ -62,7 +62,8 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let flags = (nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(FileError::new("open", path))?;
-    let mut bytes = Vec::new();
+    // Room for a whole record, so that it comes in one read.
+    let mut bytes = Vec::with_capacity(1024);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(FileError::new("read", path))?;
     if u64::try_from(bytes.len()).is_ok_and(|len| len > limit) {
         return Err(FileError::new("read", path)(io::ErrorKind::FileTooLarge.into()));

@@ -73,14 +73,6 @@ impl Keeper {
     pub fn open(state_dir: &Path, netns_dir: &Path) -> Result<Self, ApplyError> {
         Ok(Self { ledger: Ledger::open(state_dir)?, store: Store::open(netns_dir)? })
     }
-
-    /// Whether the pin of `name` holds the namespace `id` right now: what a door asks on every container.
-    ///
-    /// # Errors
-    /// The netns directory cannot be read.
-    pub fn holds(&self, name: &PinName, id: NetnsId) -> Result<bool, ApplyError> {
-        Ok(self.store.state(name)? == crate::netns::PinState::Pinned(id))
-    }
 }
 
 /// The namespace a record names.

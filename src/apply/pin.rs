@@ -61,7 +61,7 @@ impl Keeper {
         let lock = self.ledger.lock(wanted.name, patience)?;
         let before = self.ledger.get(wanted.name)?;
         let record = wanted.record(parent, before.as_ref());
-        if before.as_ref() == Some(&record) && self.holds(wanted.name, wanted.netns.id())? {
+        if before.as_ref() == Some(&record) && self.store.leads_to(wanted.name, wanted.netns.id()) {
             return Ok(Pinned::Already);
         }
         if wanted.forbidden.contains(&wanted.netns.id()) {

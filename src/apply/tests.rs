@@ -83,7 +83,7 @@ impl Node {
     }
 
     fn held(&self) -> bool {
-        self.keeper.holds(&self.name, self.id).expect("state")
+        self.keeper.store.leads_to(&self.name, self.id)
     }
 
     fn nothing_is_left(&self) {

@@ -81,15 +81,18 @@ impl Warden {
     async fn on(&mut self, occasion: Occasion) {
         match occasion {
             Occasion::News(mut notes) => {
+                // Answers that are due go out first.
+                tokio::task::yield_now().await;
                 for (name, source) in notes.sources {
                     self.unwatched |= !self.watch.add(&name, &source);
                     // It may have gone before it was watched.
-                    notes.dirty.insert(name);
+                    let there = std::fs::symlink_metadata(&source).is_ok();
+                    (if there { &mut self.seen } else { &mut notes.dirty }).insert(name);
                 }
                 if notes.synchronized {
                     self.door.catch_up().await;
                     self.look(None).await;
-                } else {
+                } else if !notes.dirty.is_empty() {
                     self.look(Some(notes.dirty)).await;
                 }
             }

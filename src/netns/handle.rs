@@ -96,6 +96,11 @@ impl Netns {
             let stat = fstat(&fd).on("stat", path)?;
             return Err(NetnsError::NotANamespace { path: path.into(), found: file_kind(stat.st_mode) });
         }
+        Self::of_nsfs(fd, path)
+    }
+
+    /// Verifies the type of an open file of nsfs.
+    fn of_nsfs(fd: OwnedFd, path: &Path) -> Result<Self> {
         let kind = sys::namespace_type(fd.as_fd()).on("ask for the type of namespace", path)?;
         if kind != CloneFlags::CLONE_NEWNET {
             return Err(NetnsError::OtherKind { path: path.into(), kind: kind_name(kind) });
@@ -112,7 +117,7 @@ impl Netns {
         }
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let fd = open(&sys::fd_path(found.as_fd()), flags, Mode::empty()).on("open network namespace", path)?;
-        Self::verify(fd, path)
+        Self::of_nsfs(fd, path)
     }
 }
 
@@ -130,6 +135,33 @@ impl AsFd for Netns {
 /// As [`Netns::open_proc`].
 pub fn id_of(path: &Path) -> Result<NetnsId> {
     Netns::open_proc(path).map(|ns| ns.id())
+}
+
+/// What a path leads to now, of whatever kind, held so that its number means it and nothing else. For comparing with
+/// namespaces only: nothing is verified, nothing can be done with it.
+#[derive(Debug)]
+pub struct Peek {
+    _held: OwnedFd,
+    id: NetnsId,
+}
+
+impl Peek {
+    /// Follows `path`, symbolic and magic links included, without opening what it leads to (O_PATH, open(2)).
+    ///
+    /// # Errors
+    /// [`NetnsError::Missing`] or [`NetnsError::Io`].
+    pub fn at(path: &Path) -> Result<Self> {
+        let held = open_path(path, OFlag::empty())?;
+        let id = NetnsId::of(&fstat(&held).on("stat", path)?);
+        Ok(Self { _held: held, id })
+    }
+
+    /// Equal to a namespace's id only if it is that namespace. One of another device is no namespace at all: all
+    /// namespaces are files of one nsfs.
+    #[must_use]
+    pub fn id(&self) -> NetnsId {
+        self.id
+    }
 }
 
 /// The network namespaces that count as the host's own: the calling thread's, that of process 1 and the engine's in the

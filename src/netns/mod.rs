@@ -25,7 +25,7 @@ mod tasks;
 pub(crate) mod testing;
 
 pub use error::NetnsError;
-pub use handle::{Netns, NetnsId, host_ids, id_of};
+pub use handle::{Netns, NetnsId, Peek, host_ids, id_of};
 pub use reach::Reach;
 pub use store::{Listing, Pin, PinState, Released, Sharing, Store};
 pub use tasks::{InUse, Occupancy, comm, in_use};

@@ -6,7 +6,7 @@ use crate::decide::facts::{Annotations, Door, Facts, Lead, Network};
 use crate::exit::chain;
 use crate::identity::{Engine, IdError, PodRef, Role, SandboxId};
 use crate::logging::Line;
-use crate::netns::{Netns, NetnsError, NetnsId};
+use crate::netns::{Netns, NetnsError, NetnsId, Peek};
 use crate::nri::api;
 use crate::pin::PinName;
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ impl NriDoor {
     fn source(&self, pod: &PodView, name: &PinName) -> (Source, Option<NetnsId>) {
         let known = locked(&self.pods).netns(&pod.sandbox);
         if let Some(id) = known
-            && self.keeper.holds(name, id).unwrap_or(false)
+            && self.keeper.store.leads_to(name, id)
         {
             return (Source::Pinned, Some(id));
         }
@@ -145,24 +145,23 @@ impl NriDoor {
         if pod.netns.as_deref() == Some(Path::new(path)) {
             return Lead::Own;
         }
-        let found = match path.starts_with("/proc/") {
-            true if !session.sees_engine => return Lead::Unknown,
-            true => Netns::open_proc(Path::new(path)),
-            false => Netns::open(Path::new(path)),
-        };
-        // Held open while it is compared: its number could mean another namespace otherwise.
-        match &found {
-            Err(_) => Lead::Nowhere,
-            Ok(netns) if own == Some(netns.id()) => Lead::Own,
-            Ok(netns) if session.host.contains(&netns.id()) => Lead::Host,
-            Ok(netns) => self.pinned_by_another(session, pod, netns.id()).map_or(Lead::Unknown, Lead::Other),
+        if path.starts_with("/proc/") && !session.sees_engine {
+            return Lead::Unknown;
+        }
+        // Held while it is compared: its number could mean another namespace otherwise.
+        let Ok(found) = Peek::at(Path::new(path)) else { return Lead::Nowhere };
+        match (found.id(), own) {
+            (id, Some(own)) if id == own => Lead::Own,
+            (id, Some(own)) if id.dev != own.dev => Lead::Nowhere,
+            (id, _) if session.host.contains(&id) => Lead::Host,
+            (id, _) => self.pinned_by_another(session, pod, id).map_or(Lead::Unknown, Lead::Other),
         }
     }
 
     /// The other sandbox whose pin holds `id` right now; the table alone could be older than the inode number.
     fn pinned_by_another(&self, session: &Session, pod: &PodView, id: NetnsId) -> Option<SandboxId> {
         let other = locked(&self.pods).sandbox_of(id).filter(|other| *other != pod.sandbox)?;
-        self.keeper.holds(&PinName::of(&session.scope, &other), id).unwrap_or(false).then_some(other)
+        self.keeper.store.leads_to(&PinName::of(&session.scope, &other), id).then_some(other)
     }
 }
 

@@ -109,6 +109,14 @@ impl Store {
         })
     }
 
+    /// Whether the path of `name` leads to the namespace `id`, which somebody must be holding (the pin itself does).
+    ///
+    /// One system call: for what is asked on every container. The path is resolved as the runtime will do it.
+    #[must_use]
+    pub fn leads_to(&self, name: &PinName, id: NetnsId) -> bool {
+        nix::sys::stat::stat(&self.path(name)).is_ok_and(|stat| NetnsId::of(&stat) == id)
+    }
+
     /// All pins, and what merely looks like one. One bad file hides no other.
     ///
     /// # Errors
