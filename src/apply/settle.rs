@@ -85,7 +85,9 @@ impl Keeper {
     pub fn settle(&self, which: Which<'_>, sight: &Sight, mode: Mode, seen: &mut HashSet<PinName>) -> Settlement {
         let mut settlement = Settlement::default();
         let mut candidates = Vec::new();
-        for (name, record) in self.records(which, &mut settlement) {
+        let records = self.records(which, &mut settlement);
+        let orphans = if matches!(which, Which::All) { self.orphans(&records, &mut settlement) } else { Vec::new() };
+        for (name, record) in records {
             let facts = self.look(&name, &record, seen.contains(&name));
             if facts.source == Source::Present {
                 seen.insert(name.clone());
@@ -94,7 +96,6 @@ impl Keeper {
                 candidates.push((name, record, facts));
             }
         }
-        let orphans = if matches!(which, Which::All) { self.orphans(&mut settlement) } else { Vec::new() };
         if candidates.is_empty() && orphans.is_empty() {
             return settlement;
         }
@@ -207,7 +208,7 @@ impl Keeper {
     }
 
     /// Pins and placeholders without a record. A record that is there but cannot be read makes none of its pin.
-    fn orphans(&self, settlement: &mut Settlement) -> Vec<(PinName, Option<NetnsId>)> {
+    fn orphans(&self, records: &[(PinName, Record)], settlement: &mut Settlement) -> Vec<(PinName, Option<NetnsId>)> {
         let listing = match self.store.list() {
             Ok(listing) => listing,
             Err(error) => {
@@ -220,7 +221,8 @@ impl Keeper {
             PinState::Placeholder => Some(None),
             PinState::Absent | PinState::Foreign(_) => None,
         };
-        let without_record = |name: &PinName| matches!(self.ledger.get(name), Ok(None));
+        let known: HashSet<_> = records.iter().map(|(name, _)| name).collect();
+        let without_record = |name: &PinName| !known.contains(name) && matches!(self.ledger.get(name), Ok(None));
         listing
             .pins
             .into_iter()

@@ -11,7 +11,7 @@ use crate::metrics;
 use crate::pin::PinName;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch as flag;
 
 /// How often everything is looked at, whatever was noticed.
@@ -90,8 +90,7 @@ impl Warden {
                     (if there { &mut self.seen } else { &mut notes.dirty }).insert(name);
                 }
                 if notes.synchronized {
-                    self.door.catch_up().await;
-                    self.look(None).await;
+                    self.catch_up().await;
                 } else if !notes.dirty.is_empty() {
                     self.look(Some(notes.dirty)).await;
                 }
@@ -101,6 +100,15 @@ impl Warden {
             Occasion::Tick if self.draining.is_empty() => self.look(None).await,
             Occasion::Tick => self.look(Some(self.draining.clone())).await,
         }
+    }
+
+    /// What Synchronize asks for: pods that run are pinned, and then everything is looked at.
+    async fn catch_up(&mut self) {
+        let started = Instant::now();
+        let caught_up = self.door.catch_up().await;
+        self.look(None).await;
+        let line = Line::event("CatchUp").with("pinned", caught_up.pinned).with("stopped", caught_up.stopped);
+        log::info!("{}", line.with("failed", caught_up.failed).with("us", started.elapsed().as_micros()));
     }
 
     /// One pass over `names`, or over everything.

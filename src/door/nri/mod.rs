@@ -50,6 +50,17 @@ pub trait Occasions: Send + Sync + 'static {
     fn synchronized(&self);
 }
 
+/// What became of the pods that a Synchronize brought.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct CaughtUp {
+    /// Their pins stand.
+    pub pinned: u32,
+    /// Their namespaces were gone.
+    pub stopped: u32,
+    /// Their pins could not be made; each has been logged.
+    pub failed: u32,
+}
+
 /// The door.
 pub struct NriDoor {
     keeper: Keeper,
@@ -119,24 +130,22 @@ impl NriDoor {
 
     /// Pins the pods that the last Synchronize brought, one by one, letting events in between. A pod whose namespace is
     /// gone already was stopped and not removed yet: nothing to pin.
-    pub async fn catch_up(&self) {
-        let (started, mut pinned, mut stopped, mut failed) = (Instant::now(), 0u32, 0u32, 0u32);
+    pub async fn catch_up(&self) -> CaughtUp {
+        let mut caught_up = CaughtUp::default();
         loop {
-            let Some(pod) = locked(&self.backlog).pop_front() else { break };
+            let Some(pod) = locked(&self.backlog).pop_front() else { return caught_up };
             match self.sandbox(&pod).await {
-                Ok(Verdict::Adjust(plan)) if plan.netns.swaps() => pinned += 1,
+                Ok(Verdict::Adjust(plan)) if plan.netns.swaps() => caught_up.pinned += 1,
                 Ok(_) => {}
-                Err(Failure::Apply(ApplyError::Netns(NetnsError::Missing { .. }))) => stopped += 1,
+                Err(Failure::Apply(ApplyError::Netns(NetnsError::Missing { .. }))) => caught_up.stopped += 1,
                 Err(error) => {
-                    failed += 1;
+                    caught_up.failed += 1;
                     let line = Line::event("CatchUp").with("pod", &pod.pod).with("sandbox", &pod.sandbox);
                     log::warn!("{}", line.with("error", chain(&error)));
                 }
             }
             tokio::task::yield_now().await;
         }
-        let line = Line::event("CatchUp").with("pinned", pinned).with("stopped", stopped).with("failed", failed);
-        log::info!("{}", line.with("us", started.elapsed().as_micros()));
     }
 
     fn config(&self) -> Arc<Config> {
