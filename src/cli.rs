@@ -18,7 +18,8 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BERTH_COMMI
 /// A berth for every pod: sandbox identity and persistent network namespaces for sandboxed container runtimes.
 #[derive(Debug, Parser)]
 #[command(name = "berth", version = VERSION, subcommand_required = true, arg_required_else_help = true, after_help = "\
-Exit codes: 0 ok, 1 failure, 2 usage. Each flag has an environment variable BERTH_<FLAG>; BERTH_LOG sets the log level.")]
+Exit codes: 0 ok, 1 failure, 2 usage. Flags that say where things are have an environment
+variable each, shown in their help; BERTH_LOG sets the level of the daemon's log.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -56,6 +57,14 @@ pub struct Directories {
     pub netns_dir: PathBuf,
 }
 
+/// Which configuration holds.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// Configuration file [default: /etc/berth/config.yaml, and the built-in default if that is absent].
+    #[arg(long = "config", value_name = "FILE", env = "BERTH_CONFIG")]
+    pub path: Option<PathBuf>,
+}
+
 /// `berth nri`
 #[derive(Debug, Args)]
 pub struct Nri {
@@ -63,14 +72,14 @@ pub struct Nri {
     #[arg(long, value_name = "PATH", env = "BERTH_SOCKET", default_value = nri::DEFAULT_SOCKET, value_parser = absolute)]
     pub socket: PathBuf,
     /// Plugin index, two digits: the order among plugins.
-    #[arg(long, value_name = "NN", env = "BERTH_INDEX", default_value = DEFAULT_INDEX)]
+    #[arg(long, value_name = "NN", env = "BERTH_INDEX", default_value = DEFAULT_INDEX, value_parser = index)]
     pub index: String,
     /// Plugin name.
-    #[arg(long, value_name = "NAME", env = "BERTH_NAME", default_value = DEFAULT_NAME)]
+    #[arg(long, value_name = "NAME", env = "BERTH_NAME", default_value = DEFAULT_NAME, value_parser = name)]
     pub name: String,
-    /// Configuration file [default: /etc/berth/config.yaml, and the built-in default if that is absent].
-    #[arg(long, value_name = "FILE", env = "BERTH_CONFIG")]
-    pub config: Option<PathBuf>,
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// Directories.
     #[command(flatten)]
     pub directories: Directories,
@@ -82,6 +91,9 @@ pub struct List {
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+    /// Configuration, for hostProc.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// Directories.
     #[command(flatten)]
     pub directories: Directories,
@@ -104,9 +116,9 @@ pub struct Gc {
     /// Say what would go, change nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Where the host's /proc is, if not at /proc.
-    #[arg(long, value_name = "DIR", env = "BERTH_HOST_PROC", value_parser = absolute)]
-    pub host_proc: Option<PathBuf>,
+    /// Configuration, for hostProc.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// Directories.
     #[command(flatten)]
     pub directories: Directories,
@@ -136,6 +148,14 @@ impl Nri {
             _ => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
         }
     }
+}
+
+fn index(text: &str) -> Result<String, nri::IdentityError> {
+    nri::Identity::new(text, DEFAULT_NAME).map(|_| text.to_owned())
+}
+
+fn name(text: &str) -> Result<String, nri::IdentityError> {
+    nri::Identity::new(DEFAULT_INDEX, text).map(|_| text.to_owned())
 }
 
 fn absolute(text: &str) -> Result<PathBuf, String> {

@@ -129,8 +129,7 @@ pub fn evaluate(facts: &Facts) -> Fate {
     match (facts.source, facts.pin) {
         (Source::Present, Pin::Missing) => Fate::Heal,
         (Source::Present, _) => Fate::Keep(Why::EngineHoldsIt),
-        // Nothing is held any more; what remains is a record or a placeholder.
-        (Source::Gone, Pin::Missing) => Fate::Release(Why::GoneAndEmpty),
+        // A pin that is missing here may be mounted elsewhere: its tasks are asked for all the same.
         (Source::Gone, _) => drain(facts, facts.gone_for.unwrap_or_default()),
         (Source::Unobservable, _) => unobservable(facts),
     }
@@ -182,8 +181,9 @@ mod tests {
     fn gone_and_empty_goes_at_once_without_stop_or_remove() {
         let facts = Facts { source: Source::Gone, tasks: Tasks::None, ..ALIVE };
         assert_eq!(evaluate(&facts), Fate::Release(Why::GoneAndEmpty));
-        let rest = Facts { pin: Pin::Missing, tasks: Tasks::Unknown, ..facts };
-        assert_eq!(evaluate(&rest), Fate::Release(Why::GoneAndEmpty));
+        assert_eq!(evaluate(&Facts { pin: Pin::Missing, ..facts }), Fate::Release(Why::GoneAndEmpty));
+        let in_use = Facts { pin: Pin::Missing, tasks: Tasks::Some(1), ..facts };
+        assert_eq!(evaluate(&in_use), Fate::Drain(Why::TasksLeft), "it may be mounted elsewhere");
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         fn a_live_pin_is_never_released(facts in any_facts()) {
             let engine_holds = facts.source == Source::Present;
             let longest = facts.gone_for.max(facts.removed_for).unwrap_or_default();
-            let in_use = facts.pin == Pin::Held && matches!(facts.tasks, Tasks::Some(_)) && longest < DRAIN_LIMIT;
+            let in_use = matches!(facts.tasks, Tasks::Some(_)) && longest < DRAIN_LIMIT;
             if engine_holds || in_use {
                 prop_assert!(!matches!(evaluate(&facts), Fate::Release(_)), "{facts:?}");
             }

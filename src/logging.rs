@@ -1,25 +1,81 @@
-//! The log: one line per event, `key=value` pairs, to standard error.
+//! The log: one line per event, `key=value` pairs.
 //!
 //! Values that could break a line or a pair are quoted. Annotation values never get here, only keys: they can
 //! hold secrets. Only the place that stops an error logs it.
 
+use crate::fsutil::FileError;
 use std::fmt::{self, Display, Write as _};
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
-/// Sets the log up for the daemon: standard error, with time and level; `level` as `RUST_LOG` knows it.
+/// Where the log goes.
+#[derive(Debug)]
+pub enum To {
+    /// Standard error.
+    Stderr,
+    /// A file, which is bounded: a runtime gives the plugins it starts no standard error worth the name.
+    File(PathBuf),
+}
+
+/// A log file larger than this is put aside as `<name>.1`, and the one put aside before goes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Sets the log up for the daemon, with time and level; `level` as `RUST_LOG` knows it. Does nothing if a logger is set
+/// already.
 ///
-/// Does nothing if a logger is set already.
-pub fn init(level: &str) {
+/// # Errors
+/// The log file cannot be opened.
+pub fn init(level: &str, to: To) -> Result<(), FileError> {
+    let target = match to {
+        To::Stderr => env_logger::Target::Stderr,
+        To::File(path) => env_logger::Target::Pipe(Box::new(Bounded::open(path)?)),
+    };
     let built = env_logger::Builder::new()
         .parse_filters(level)
         .format(|out, record| {
             let now = humantime::format_rfc3339_millis(std::time::SystemTime::now());
             writeln!(out, "{now} {:<5} {}", record.level(), record.args())
         })
-        .target(env_logger::Target::Stderr)
+        .target(target)
         .try_init();
     if built.is_err() {
         log::debug!("msg=\"a logger is set already\"");
+    }
+    Ok(())
+}
+
+/// A file of bounded size.
+struct Bounded {
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+impl Bounded {
+    fn open(path: PathBuf) -> Result<Self, FileError> {
+        let open = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let file = open.map_err(FileError::new("open the log", &path))?;
+        let size = file.metadata().map_err(FileError::new("look at the log", &path))?.len();
+        Ok(Self { path, file, size })
+    }
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.size >= MAX_FILE {
+            let aside = self.path.with_added_extension("1");
+            std::fs::rename(&self.path, aside)?;
+            *self = Self::open(self.path.clone()).map_err(|error| error.source)?;
+        }
+        let written = self.file.write(bytes)?;
+        self.size = self.size.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -71,6 +127,20 @@ impl<T: Display> Display for Value<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_file_is_put_aside_when_it_is_large_and_never_grows_further() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("log");
+        let mut log = Bounded::open(path.clone()).expect("open");
+        let line = [b'x'; 1 << 16];
+        for _ in 0..40 {
+            log.write_all(&line).expect("write");
+        }
+        let size = |name: &str| std::fs::metadata(dir.path().join(name)).expect(name).len();
+        assert_eq!((size("log.1"), size("log")), (MAX_FILE, 40 * 65_536 - 2 * MAX_FILE));
+        assert_eq!(std::fs::read_dir(dir.path()).expect("dir").count(), 2);
+    }
 
     #[test]
     fn values_cannot_break_the_line_or_make_a_pair() {

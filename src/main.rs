@@ -3,9 +3,11 @@
 use berth::admin::{self, AdminError};
 use berth::apply::Mode;
 use berth::cli::{self, Cli, Command};
-use berth::config::{Config, DEFAULT_PATH, DEFAULT_TEXT};
+use berth::config::{Config, DEFAULT_TEXT};
 use berth::daemon::{self, Start};
 use berth::exit::{Exit, chain};
+use berth::ledger::Ledger;
+use berth::logging::{self, To};
 use berth::nri::{Endpoint, Identity, Launch};
 use clap::Parser;
 use std::error::Error;
@@ -53,7 +55,8 @@ fn complain(text: &str) {
 fn launched(launch: Launch) -> Result<Exit, Box<dyn Error>> {
     let socket = berth::sys::take_inherited(launch.socket).ok_or("the runtime's socket is not open")?;
     let nri = cli::Nri::parse_default()?;
-    start(nri, Endpoint::Inherited(UnixStream::from(socket)), launch.identity)
+    let log = To::File(nri.directories.state_dir.join("berth.log"));
+    start(nri, Endpoint::Inherited(UnixStream::from(socket)), launch.identity, log)
 }
 
 fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
@@ -61,17 +64,21 @@ fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
     match command {
         Command::Nri(nri) => {
             let (endpoint, identity) = (Endpoint::Path(nri.socket.clone()), Identity::new(&nri.index, &nri.name)?);
-            start(nri, endpoint, identity)
+            start(nri, endpoint, identity, To::Stderr)
         }
         Command::List(list) => {
             let dirs = &list.directories;
-            let told = admin::list(&dirs.state_dir, &dirs.netns_dir, list.output, &mut out);
+            let config = Config::load(list.config.path.as_deref())?;
+            let proc = config.host_proc.as_deref();
+            let told = admin::list(&dirs.state_dir, &dirs.netns_dir, proc, list.output, &mut out);
             quiet_on_closed_pipe(told.map(|problems| problems.iter().for_each(|problem| complain(problem))))
         }
         Command::Gc(gc) => {
             let mode = if gc.dry_run { Mode::Preview } else { Mode::Apply };
             let dirs = &gc.directories;
-            quiet_on_closed_pipe(admin::gc(&dirs.state_dir, &dirs.netns_dir, gc.host_proc.as_deref(), mode, &mut out))
+            let config = Config::load(gc.config.path.as_deref())?;
+            let proc = config.host_proc.as_deref();
+            quiet_on_closed_pipe(admin::gc(&dirs.state_dir, &dirs.netns_dir, proc, mode, &mut out))
         }
         Command::Config(cli::Config::Default) => {
             quiet_on_closed_pipe(out.write_all(DEFAULT_TEXT.as_bytes()).map_err(Into::into))
@@ -93,11 +100,13 @@ fn quiet_on_closed_pipe(result: Result<(), AdminError>) -> Result<Exit, Box<dyn 
     }
 }
 
-fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity) -> Result<Exit, Box<dyn Error>> {
-    berth::logging::init(&std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned()));
-    let config = Config::load(nri.config.as_deref())?;
-    let config_origin =
-        nri.config.map_or_else(|| format!("{DEFAULT_PATH} or built-in"), |path| path.display().to_string());
+fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Result<Exit, Box<dyn Error>> {
     let (state_dir, netns_dir) = (nri.directories.state_dir, nri.directories.netns_dir);
-    Ok(daemon::run(Start { endpoint, identity, config, config_origin, state_dir, netns_dir }))
+    if matches!(log, To::File(_)) {
+        // The file is in it.
+        Ledger::open(&state_dir)?;
+    }
+    logging::init(&std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned()), log)?;
+    let config = Config::load(nri.config.path.as_deref())?;
+    Ok(daemon::run(Start { endpoint, identity, config, state_dir, netns_dir }))
 }

@@ -64,8 +64,10 @@ counters! {
     STRAY = "netns_stray_paths";
     /// Members whose path was not swapped because the runtime's NRI cannot.
     RUNTIME_CANNOT = "netns_runtime_cannot_swap";
-    /// Members whose path was not swapped because pins do not reach the engine.
+    /// Members whose path was not swapped because pins do not reach the engine, or the host's namespace is not known.
     UNREACHABLE = "netns_pins_do_not_reach";
+    /// Members whose path was not swapped because the engine tells no network namespace.
+    UNTOLD = "netns_untold";
     /// Pins made.
     PINNED = "pins_made";
     /// Pins that could not be made.

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 /// own layer only itself.
 const LAYERS: &[&[&str]] = &[
     &["identity", "dialect", "exit", "pin", "sys"],
-    &["clock"],
+    &["clock", "fsutil"],
     &["decide", "lifecycle"],
-    &["fsutil", "metrics", "logging", "config"],
+    &["metrics", "logging", "config"],
     &["netns", "ledger", "nri"],
     &["apply"],
     &["door"],

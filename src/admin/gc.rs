@@ -18,7 +18,11 @@ pub fn gc(
     mode: Mode,
     out: &mut impl Write,
 ) -> Result<(), AdminError> {
-    let keeper = Keeper::open(state_dir, netns_dir)?;
+    let keeper = match mode {
+        Mode::Apply => Some(Keeper::open(state_dir, netns_dir)?),
+        Mode::Preview => Keeper::open_existing(state_dir, netns_dir)?,
+    };
+    let Some(keeper) = keeper else { return Ok(()) };
     let settlement = keeper.settle(Which::All, &Sight::here(host_proc), mode, &mut HashSet::new());
     let mut rows = vec![["ACTION", "PIN", "POD", "PROOF"].map(str::to_owned).to_vec()];
     rows.extend(settlement.settled.iter().map(|settled| row(settled, mode)));

@@ -1,7 +1,7 @@
 //! `berth list`: every pin, whether it has a record or not, and every record, whether its pin stands or not.
 
 use super::{AdminError, age, table};
-use crate::apply::{ApplyError, netns_id};
+use crate::apply::{ApplyError, Sight, netns_id};
 use crate::cli::Output;
 use crate::clock::Boottime;
 use crate::exit::chain;
@@ -50,10 +50,11 @@ struct Row {
 pub fn list(
     state_dir: &Path,
     netns_dir: &Path,
+    host_proc: Option<&Path>,
     output: Output,
     out: &mut impl Write,
 ) -> Result<Vec<String>, AdminError> {
-    let (rows, problems) = rows(state_dir, netns_dir)?;
+    let (rows, problems) = rows(state_dir, netns_dir, &Sight::here(host_proc))?;
     match output {
         Output::Json => {
             let document =
@@ -103,7 +104,7 @@ fn cells(rows: &[Row], columns: &[Column]) -> Vec<Vec<String>> {
     std::iter::once(header).chain(rows.iter().map(|row| columns.iter().map(|(_, cell)| cell(row)).collect())).collect()
 }
 
-fn rows(state_dir: &Path, netns_dir: &Path) -> Result<(Vec<Row>, Vec<String>), AdminError> {
+fn rows(state_dir: &Path, netns_dir: &Path, sight: &Sight) -> Result<(Vec<Row>, Vec<String>), AdminError> {
     let mut problems = Vec::new();
     let mut found: BTreeMap<PinName, (PinState, Option<Record>)> = BTreeMap::new();
     let store = if netns_dir.exists() { Some(Store::open(netns_dir).map_err(ApplyError::from)?) } else { None };
@@ -119,7 +120,7 @@ fn rows(state_dir: &Path, netns_dir: &Path) -> Result<(Vec<Row>, Vec<String>), A
             found.entry(name).or_insert((PinState::Absent, None)).1 = Some(record);
         }
     }
-    let tasks = match in_use(Path::new("/proc")) {
+    let tasks = match in_use(&sight.proc) {
         Ok(tasks) => Some(tasks),
         Err(error) => {
             problems.push(chain(&error));
@@ -127,10 +128,11 @@ fn rows(state_dir: &Path, netns_dir: &Path) -> Result<(Vec<Row>, Vec<String>), A
         }
     };
     let path = |name: &PinName| netns_dir.join(name.as_str()).display().to_string();
-    let rows = found
-        .into_iter()
-        .map(|(name, (state, record))| row(path(&name), name, state, record, tasks.as_ref()))
-        .collect();
+    let rows = found.into_iter().map(|(name, (state, record))| {
+        let tasks = tasks.as_ref().filter(|_| record.as_ref().map_or(sight.all, |record| sight.covers(record)));
+        row(path(&name), name, state, record, tasks)
+    });
+    let rows = rows.collect();
     Ok((rows, problems))
 }
 

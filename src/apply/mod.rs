@@ -6,6 +6,7 @@
 //!
 //! Each change to a sandbox is made under that sandbox's lock, which is never held over a scan of `/proc`.
 
+mod mark;
 mod observe;
 mod pin;
 mod settle;
@@ -35,6 +36,15 @@ pub enum ApplyError {
     /// A record.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// A step, and the removal of the lock that was made for it.
+    #[error("{first}; and {undo}")]
+    Unlock {
+        /// Why it was given up.
+        #[source]
+        first: Box<ApplyError>,
+        /// Why the lock's file stays, until the next sweep.
+        undo: crate::fsutil::FileError,
+    },
     /// A step and the taking back of an earlier one.
     #[error("{first}; and taking back the record of {name}: {undo}")]
     Undo {
@@ -72,6 +82,16 @@ impl Keeper {
     /// A directory that cannot be made or must not be trusted.
     pub fn open(state_dir: &Path, netns_dir: &Path) -> Result<Self, ApplyError> {
         Ok(Self { ledger: Ledger::open(state_dir)?, store: Store::open(netns_dir)? })
+    }
+
+    /// As [`Keeper::open`], but makes nothing: `Ok(None)` where there is no state or no netns directory yet.
+    ///
+    /// # Errors
+    /// A directory that cannot be looked at or must not be trusted.
+    pub fn open_existing(state_dir: &Path, netns_dir: &Path) -> Result<Option<Self>, ApplyError> {
+        let ledger = Ledger::open_existing(state_dir)?;
+        let store = netns_dir.exists().then(|| Store::open(netns_dir)).transpose()?;
+        Ok(ledger.zip(store).map(|(ledger, store)| Self { store, ledger }))
     }
 }
 

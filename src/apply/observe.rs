@@ -4,12 +4,12 @@ use super::{ApplyError, Keeper, file_id};
 use crate::clock::Boottime;
 use crate::ledger::record::{FileId, Origin, Record};
 use crate::lifecycle::{Facts, Pin, Source, Tasks};
-use crate::netns::{InUse, Netns, NetnsError, NetnsId, Occupancy, PinState, in_use};
+use crate::netns::{InUse, Netns, NetnsError, NetnsId, Occupancy, PinState, host_ids, in_use};
 use crate::pin::PinName;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Which tasks can be seen from here.
+/// What can be seen and done from here.
 #[derive(Debug, Clone)]
 pub struct Sight {
     /// The procfs to look at.
@@ -18,6 +18,10 @@ pub struct Sight {
     pub all: bool,
     /// Else: the pid namespace it shows, by inode; records that name the same one can be judged by it.
     pub pid_ns: Option<u64>,
+    /// The mounts seen here are the node's, so a pin that is not seen does not stand, and one made here is seen there.
+    pub mounts: bool,
+    /// Namespaces that must not be pinned: the host's.
+    pub host: Vec<NetnsId>,
 }
 
 /// The inode of the initial pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h): it shows every task there is.
@@ -26,23 +30,42 @@ const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 /// The pid namespace of this process, by inode.
 #[must_use]
 pub fn pid_namespace() -> Option<u64> {
-    std::fs::metadata("/proc/self/ns/pid").ok().map(|data| data.ino())
+    inode(Path::new("/proc/self/ns/pid"))
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|data| data.ino())
+}
+
+/// Whether the procfs at `proc` shows every task there is, as far as this process can tell. One of a pid namespace around
+/// its own shows it under another number (fs/proc/self.c), and is taken for the host's; its own must be the initial one.
+/// A directory that is no procfs shows nothing.
+fn shows_all(proc: &Path, own: Option<u64>) -> bool {
+    let shown = std::fs::read_link(proc.join("self")).ok();
+    let number: Option<u32> = shown.and_then(|link| link.to_str().and_then(|text| text.parse().ok()));
+    number.is_some_and(|number| number != std::process::id() || own == Some(INITIAL_PID_NS))
 }
 
 impl Sight {
-    /// What this process can see by itself; a `host_proc` is believed to be what it is called.
+    /// What this process can see by itself. `host_proc` is where the host's procfs is said to be; it is believed where it
+    /// shows to be one.
     #[must_use]
     pub fn here(host_proc: Option<&Path>) -> Self {
         let pid_ns = pid_namespace();
+        let proc = host_proc.unwrap_or(Path::new("/proc")).to_owned();
+        let own = inode(Path::new("/proc/thread-self/ns/mnt"));
         Self {
-            proc: host_proc.unwrap_or(Path::new("/proc")).to_owned(),
-            all: host_proc.is_some() || pid_ns == Some(INITIAL_PID_NS),
+            all: shows_all(&proc, pid_ns),
             pid_ns,
+            mounts: own.is_some() && own == inode(&proc.join("1/ns/mnt")),
+            host: host_ids(&proc, None),
+            proc,
         }
     }
 
     /// Whether the tasks of this record's pod can be seen.
-    pub(super) fn covers(&self, record: &Record) -> bool {
+    #[must_use]
+    pub fn covers(&self, record: &Record) -> bool {
         self.all || (self.pid_ns.is_some() && self.pid_ns == record.pid_ns)
     }
 }

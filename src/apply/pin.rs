@@ -64,17 +64,62 @@ impl Keeper {
         if before.as_ref() == Some(&record) && self.store.leads_to(wanted.name, wanted.netns.id()) {
             return Ok(Pinned::Already);
         }
-        if wanted.forbidden.contains(&wanted.netns.id()) {
-            // Asked before the record is written, which would only have to be taken back.
-            let path = self.store.path(wanted.name);
-            return Err(NetnsError::Forbidden { path, id: wanted.netns.id() }.into());
+        self.bind(wanted.name, wanted.netns, wanted.forbidden, record, before, lock)
+    }
+
+    /// Writes the record and makes the pin, in this order, or takes both back. The lock is of `name`.
+    pub(super) fn bind(
+        &self,
+        name: &PinName,
+        netns: &Netns,
+        forbidden: &[NetnsId],
+        record: Record,
+        before: Option<Record>,
+        lock: Lock,
+    ) -> Result<Pinned, ApplyError> {
+        let stood = self.store.leads_to(name, netns.id());
+        if let Err(error) = self.may_bind(name, netns.id(), forbidden, before.as_ref()) {
+            return Err(self.end(before, lock, error.into()));
         }
-        if before.as_ref() != Some(&record) {
-            self.ledger.put(wanted.name, &record)?;
+        if before.as_ref() != Some(&record)
+            && let Err(error) = self.ledger.put(name, &record)
+        {
+            return Err(self.end(before, lock, error.into()));
         }
-        match self.store.adopt(wanted.name, wanted.netns, wanted.forbidden) {
+        match self.store.adopt(name, netns, forbidden) {
+            Ok(_) if stood => Ok(Pinned::Already),
             Ok(_) => Ok(Pinned::Now),
-            Err(error) => Err(self.take_back(wanted.name, before, lock, error.into())),
+            Err(error) => Err(self.take_back(name, before, lock, error.into())),
+        }
+    }
+
+    /// Asked before the record is written, which would only have to be taken back: the host's namespace, and a pin of
+    /// another namespace that stands already.
+    fn may_bind(
+        &self,
+        name: &PinName,
+        id: NetnsId,
+        forbidden: &[NetnsId],
+        before: Option<&Record>,
+    ) -> Result<(), NetnsError> {
+        let path = || self.store.path(name);
+        if forbidden.contains(&id) {
+            return Err(NetnsError::Forbidden { path: path(), id });
+        }
+        match before.map(|_| self.store.state(name)).transpose()? {
+            Some(PinState::Pinned(by)) if by != id => Err(NetnsError::OccupiedBy { path: path(), by }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing was changed; a lock that was made for nothing goes.
+    fn end(&self, before: Option<Record>, lock: Lock, first: ApplyError) -> ApplyError {
+        match before {
+            Some(_) => first,
+            None => match lock.remove() {
+                Ok(()) => first,
+                Err(undo) => ApplyError::Unlock { first: Box::new(first), undo },
+            },
         }
     }
 
@@ -101,7 +146,8 @@ impl Wanted<'_> {
         let same =
             before.filter(|record| record.netns == file_id(self.netns.id()) && record.source.path == self.source);
         if let Some(before) = same {
-            return Record { source: Source { path: self.source.to_owned(), parent }, gone: None, ..before.clone() };
+            let source = Source { path: self.source.to_owned(), parent };
+            return Record { source, gone: None, removed: None, ..before.clone() };
         }
         Record {
             version: VERSION,

@@ -11,7 +11,7 @@ use crate::fsutil::Lock;
 use crate::ledger::LedgerError;
 use crate::ledger::record::Record;
 use crate::lifecycle::{self, Facts, Fate, Source, Tasks, Why};
-use crate::netns::{Netns, NetnsId, PinState, host_ids};
+use crate::netns::{Netns, NetnsId, PinState};
 use crate::pin::PinName;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -21,6 +21,8 @@ use std::time::Duration;
 pub enum Which<'a> {
     /// All there are, pins without a record included.
     All,
+    /// All that have a record.
+    Recorded,
     /// These.
     These(&'a [PinName]),
 }
@@ -67,12 +69,15 @@ pub struct Settlement {
     pub errors: Vec<(Option<PinName>, ApplyError)>,
     /// Pins that another berth was at: to be looked at again.
     pub busy: Vec<PinName>,
+    /// Pins that were asked for and of which there is no record any more.
+    pub absent: Vec<PinName>,
 }
 
 impl Settlement {
     fn add(&mut self, name: &PinName, result: Result<Option<Settled>, ApplyError>) {
         match result {
-            Ok(settled) => self.settled.extend(settled),
+            Ok(Some(settled)) => self.settled.push(settled),
+            Ok(None) => self.absent.push(name.clone()),
             Err(error) if error.is_busy() => self.busy.push(name.clone()),
             Err(error) => self.errors.push((Some(name.clone()), error)),
         }
@@ -86,7 +91,11 @@ impl Keeper {
         let mut settlement = Settlement::default();
         let mut candidates = Vec::new();
         let records = self.records(which, &mut settlement);
-        let orphans = if matches!(which, Which::All) { self.orphans(&records, &mut settlement) } else { Vec::new() };
+        let orphans = if matches!(which, Which::All) && sight.mounts {
+            self.orphans(&records, &mut settlement)
+        } else {
+            Vec::new()
+        };
         for (name, record) in records {
             let facts = self.look(&name, &record, seen.contains(&name));
             if facts.source == Source::Present {
@@ -118,25 +127,9 @@ impl Keeper {
         settlement
     }
 
-    /// Notes that the engine has removed the pod of `name`. `Ok` if there is no record, or it says so already.
-    ///
-    /// # Errors
-    /// The record cannot be read or written.
-    pub fn mark_removed(&self, name: &PinName, patience: Duration) -> Result<(), ApplyError> {
-        let Some(_) = self.ledger.get(name)? else { return Ok(()) };
-        let lock = self.ledger.lock(name, patience)?;
-        match self.ledger.get(name)? {
-            Some(record) if record.removed.is_none() => {
-                Ok(self.ledger.put(name, &Record { removed: Some(Boottime::now()), ..record })?)
-            }
-            Some(_) => Ok(()),
-            None => discard(lock),
-        }
-    }
-
     fn records(&self, which: Which<'_>, settlement: &mut Settlement) -> Vec<(PinName, Record)> {
         match which {
-            Which::All => match self.ledger.list() {
+            Which::All | Which::Recorded => match self.ledger.list() {
                 Ok(listing) => {
                     settlement.errors.extend(listing.unreadable.into_iter().map(|error| (None, error.into())));
                     listing.records
@@ -150,7 +143,8 @@ impl Keeper {
                 let mut records = Vec::new();
                 for name in names {
                     match self.ledger.get(name) {
-                        Ok(record) => records.extend(record.map(|record| (name.clone(), record))),
+                        Ok(Some(record)) => records.push((name.clone(), record)),
+                        Ok(None) => settlement.absent.push(name.clone()),
                         Err(error) => settlement.errors.push((Some(name.clone()), error.into())),
                     }
                 }
@@ -170,11 +164,15 @@ impl Keeper {
     ) -> Result<Option<Settled>, ApplyError> {
         let fate = lifecycle::evaluate(&facts);
         let settled = |outcome| Some(Settled { name: name.clone(), record: Some(record.clone()), outcome });
+        if fate == Fate::Heal && !sight.mounts {
+            // Not to be seen from here whether it is missing at all.
+            return Ok(settled(Outcome::Kept(Why::Unobservable)));
+        }
         if mode == Mode::Preview || !changes(fate, record) {
             return Ok(settled(outcome(fate)));
         }
         let lock = self.ledger.lock(name, Duration::ZERO)?;
-        let Some(record) = self.ledger.get(name)? else { return discard(lock).map(|()| None) };
+        let Some(record) = self.ledger.get(name)? else { return super::mark::discard(lock).map(|()| None) };
         // Gone once is gone: whoever saw that knows the directory, so it stays seen.
         let seen = facts.source != Source::Unobservable;
         let facts = Facts { tasks: facts.tasks, ..self.look(name, &record, seen) };
@@ -184,7 +182,7 @@ impl Keeper {
                 self.ledger.put(name, &Record { gone: None, ..record })?;
             }
             Fate::Keep(_) => {}
-            Fate::Heal => self.heal(name, &record, sight)?,
+            Fate::Heal => self.heal(name, &record, lock, sight)?,
             Fate::Drain(_) if facts.source == Source::Gone && record.gone.is_none() => {
                 self.ledger.put(name, &Record { gone: Some(Boottime::now()), ..record })?;
             }
@@ -198,13 +196,11 @@ impl Keeper {
         Ok(settled(outcome(fate)))
     }
 
-    fn heal(&self, name: &PinName, record: &Record, sight: &Sight) -> Result<(), ApplyError> {
+    /// Pins the same path again; under the same rules as a door.
+    fn heal(&self, name: &PinName, record: &Record, lock: Lock, sight: &Sight) -> Result<(), ApplyError> {
         let netns = Netns::open(&record.source.path)?;
-        if file_id(netns.id()) != record.netns {
-            self.ledger.put(name, &Record { netns: file_id(netns.id()), ..record.clone() })?;
-        }
-        self.store.adopt(name, &netns, &host_ids(&sight.proc, None))?;
-        Ok(())
+        let healed = Record { netns: file_id(netns.id()), gone: None, ..record.clone() };
+        self.bind(name, &netns, &sight.host, healed, Some(record.clone()), lock).map(drop)
     }
 
     /// Pins and placeholders without a record. A record that is there but cannot be read makes none of its pin.
@@ -231,8 +227,7 @@ impl Keeper {
             .collect()
     }
 
-    /// An orphan goes when it is shown that nobody needs it: no task is in it and no other file of the netns
-    /// directory is the same namespace.
+    /// An orphan goes when it is shown that nobody needs it: no task is in it and it is mounted nowhere else.
     fn settle_orphan(
         &self,
         name: &PinName,
@@ -260,11 +255,6 @@ impl Keeper {
         }
         Ok(Some(Settled { name: name.clone(), record: None, outcome }))
     }
-}
-
-/// A lock taken for a pin that was released meanwhile, together with the lock of then: this file is a new one.
-fn discard(lock: Lock) -> Result<(), ApplyError> {
-    Ok(lock.remove().map_err(LedgerError::from)?)
 }
 
 fn outcome(fate: Fate) -> Outcome {

@@ -31,6 +31,8 @@ pub struct Config {
     pub policy: Policy,
     /// Where the host's `/proc` is mounted, if that is not `/proc`: a container sees its own there.
     pub host_proc: Option<PathBuf>,
+    /// Where it came from: a file, or in words.
+    pub origin: String,
     /// Names this configuration in records: the same text gives the same name in every build.
     pub hash: u64,
 }
@@ -110,7 +112,31 @@ impl Config {
         let value: serde_yaml::Value = serde_yaml::from_str(text)
             .map_err(|error| invalid(vec![Problem { path: String::new(), message: error.to_string() }]))?;
         let (policy, host_proc) = read::config(&value).map_err(invalid)?;
-        Ok(Self { policy, host_proc, hash: fnv1a(text.as_bytes()) })
+        Ok(Self { policy, host_proc, origin: origin.to_owned(), hash: fnv1a(text.as_bytes()) })
+    }
+}
+
+impl fmt::Display for Config {
+    /// The whole configuration on one line, for the log: what holds, not what was written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, profile) in self.policy.profiles.iter().enumerate() {
+            let dialects: Vec<_> = profile.dialects.iter().map(|dialect| dialect.as_str()).collect();
+            let keys: Vec<_> = profile.annotations.keys().map(String::as_str).collect();
+            write!(
+                f,
+                "{}{}{{handlers:{} namespaces:{} dialects:{} annotations:{} netns:{:?} onFailure:{:?} onContradiction:{:?}}}",
+                if at == 0 { "" } else { " " },
+                profile.name,
+                profile.handlers,
+                profile.namespaces,
+                dialects.join(","),
+                keys.join(","),
+                profile.netns,
+                profile.on_failure,
+                profile.on_contradiction
+            )?;
+        }
+        self.host_proc.as_ref().map_or(Ok(()), |path| write!(f, " hostProc:{}", path.display()))
     }
 }
 

@@ -122,11 +122,13 @@ fn matches(node: &Node<'_>, profile: &mut Profile, problems: &mut Problems) {
 
 fn patterns(node: &Node<'_>, problems: &mut Problems) -> Option<Patterns> {
     let items = node.items(problems);
-    let texts: Vec<_> = items.iter().filter_map(|item| item.text("a shell pattern", problems)).collect();
-    match Patterns::parse(texts) {
+    let texts: Vec<_> = items.iter().map(|item| item.text("a shell pattern", problems).unwrap_or_default()).collect();
+    match Patterns::parse(texts.iter().copied()) {
         Ok(patterns) => Some(patterns),
-        Err((text, error)) => {
-            problems.add(&node.path, format!("expected shell patterns, {text:?} is none: {}", error.msg));
+        Err(mistakes) => {
+            for (index, why) in mistakes {
+                problems.add(&items[index].path, format!("expected a shell pattern, got {:?}: {why}", texts[index]));
+            }
             None
         }
     }

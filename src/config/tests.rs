@@ -43,7 +43,7 @@ profiles:
       "-a": "x"
       ok: "{pod.nmae}"
       number: 5
-  - match: {namespaces: ["a***"]}
+  - match: {namespaces: ["a***", ok, "b***"]}
   - 7
 "#;
     let found = problems(text);
@@ -61,7 +61,8 @@ profiles:
         "profiles[1].annotations.-a: expected an annotation key",
         "profiles[1].name: \"a\" is the name of profiles[0] too",
         "profiles[2]: expected a profile with a name",
-        "profiles[2].match.namespaces: expected shell patterns, \"a***\" is none",
+        "profiles[2].match.namespaces[0]: expected a shell pattern, got \"a***\"",
+        "profiles[2].match.namespaces[2]: expected a shell pattern, got \"b***\"",
         "profiles[3]: expected a mapping, got 7",
     ];
     for start in expected {

@@ -14,8 +14,10 @@ pub(super) struct Notes {
     pub(super) dirty: HashSet<PinName>,
     /// Sources to watch.
     pub(super) sources: HashMap<PinName, PathBuf>,
-    /// The full list came: catch up with it, then look at everything.
-    pub(super) synchronized: bool,
+    /// Pins whose pods the engine has removed.
+    pub(super) removed: HashSet<PinName>,
+    /// The full list came, with these pods: catch up with it, then look at everything.
+    pub(super) synchronized: Option<HashSet<PinName>>,
 }
 
 /// The board on which they stand.
@@ -43,11 +45,14 @@ impl Occasions for Board {
         self.note(|notes| notes.sources.extend([(name.clone(), source.to_owned())]));
     }
 
-    fn happened(&self, name: &PinName) {
-        self.note(|notes| notes.dirty.extend([name.clone()]));
+    fn ended(&self, name: &PinName, removed: bool) {
+        self.note(|notes| {
+            notes.dirty.extend([name.clone()]);
+            notes.removed.extend(removed.then(|| name.clone()));
+        });
     }
 
-    fn synchronized(&self) {
-        self.note(|notes| notes.synchronized = true);
+    fn synchronized(&self, pods: HashSet<PinName>) {
+        self.note(|notes| notes.synchronized = Some(pods));
     }
 }

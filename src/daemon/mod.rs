@@ -41,8 +41,6 @@ pub struct Start {
     pub identity: Identity,
     /// The configuration.
     pub config: Config,
-    /// Where it came from, for the log.
-    pub config_origin: String,
     /// State directory.
     pub state_dir: PathBuf,
     /// Netns directory.
@@ -60,6 +58,8 @@ enum DaemonError {
     Apply(#[from] ApplyError),
     #[error(transparent)]
     Nri(#[from] NriError),
+    #[error("the task that serves the runtime ended early")]
+    Plugin(#[source] tokio::task::JoinError),
     #[error("the task that watches over the pins ended early")]
     Warden(#[source] tokio::task::JoinError),
 }
@@ -100,8 +100,10 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         .with("endpoint", endpoint(&start.endpoint))
         .with("state_dir", start.state_dir.display())
         .with("netns_dir", start.netns_dir.display())
-        .with("config", &start.config_origin);
-    log::info!("{}", effective(line, &start.config));
+        .with("config", &start.config.origin)
+        .with("config_hash", format_args!("{:016x}", start.config.hash))
+        .with("profiles", &start.config);
+    log::info!("{line}");
     let keeper = Keeper::open(&start.state_dir, &start.netns_dir)?;
     let Some(_lock) = only_daemon(&keeper, &mut signals).await? else { return Ok(()) };
 
@@ -119,29 +121,22 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
             log::info!("{}", Line::message("stopping").with("signal", name));
             Ok(())
         }
-        ended = &mut plugin => ended.map_err(DaemonError::Warden).and_then(|result| Ok(result?)),
+        ended = &mut plugin => ended.map_err(DaemonError::Plugin).and_then(|result| Ok(result?)),
         ended = &mut warden => ended.map_err(DaemonError::Warden),
     };
     // In order: no new events, then no new releases. Receivers that are gone have ended already.
     end_session.send_replace(true);
-    if !plugin.is_finished() && tokio::time::timeout(DRAIN, &mut plugin).await.is_err() {
-        log::warn!("{}", Line::message("events were still in progress; ended all the same"));
-    }
+    end("events were still in progress; ended all the same", DRAIN, plugin).await;
     stop.send_replace(true);
-    if !warden.is_finished() && tokio::time::timeout(DRAIN / 3, &mut warden).await.is_err() {
-        log::warn!("{}", Line::message("a pass over the pins was still in progress; the next start finishes it"));
-    }
+    end("a pass over the pins was still in progress; the next start finishes it", DRAIN / 3, warden).await;
     result
 }
 
-/// Adds the effective configuration to a line.
-fn effective(line: Line, config: &Config) -> Line {
-    let profiles = config.policy.profiles.iter().map(|profile| {
-        let dialects: Vec<_> = profile.dialects.iter().map(|dialect| dialect.as_str()).collect();
-        format!("{}({},{:?},{:?})", profile.name, dialects.join("+"), profile.netns, profile.on_failure)
-    });
-    line.with("config_hash", format_args!("{:016x}", config.hash))
-        .with("profiles", profiles.collect::<Vec<_>>().join(" "))
+/// Waits for a task that was told to end, if it has not been waited for already.
+async fn end<T>(late: &str, limit: Duration, mut task: tokio::task::JoinHandle<T>) {
+    if !task.is_finished() && tokio::time::timeout(limit, &mut task).await.is_err() {
+        log::warn!("{}", Line::message(late));
+    }
 }
 
 fn endpoint(endpoint: &Endpoint) -> String {

@@ -1,18 +1,23 @@
 //! Watches over the pins: on every occasion it applies the lifecycle rule, and says what came of it.
 
 use super::board::{Board, Notes};
-use super::watch::{Noticed, Watch};
-use crate::apply::{Keeper, Mode, Outcome, Settled, Settlement, Which};
+use super::watch::{Added, Noticed, Watch};
+use crate::apply::{ApplyError, Keeper, Mode, Outcome, Settled, Settlement, Which};
 use crate::door::nri::NriDoor;
 use crate::exit::chain;
 use crate::lifecycle::Why;
 use crate::logging::Line;
 use crate::metrics;
 use crate::pin::PinName;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch as flag;
+
+/// What is said of a pin in whose place something else is.
+const FOREIGN: &str =
+    "something that berth did not make is in its place; remove it, and the pin is made again or its record goes";
 
 /// How often everything is looked at, whatever was noticed.
 const TICK: Duration = Duration::from_secs(60);
@@ -26,6 +31,9 @@ const TICK_DRAINING: Duration = Duration::from_secs(1);
 /// Temporary files this old belong to writers that were killed.
 const STALE: Duration = Duration::from_secs(60);
 
+/// How many new sources are watched before events are let in between.
+const BATCH: usize = 64;
+
 struct Warden {
     keeper: Keeper,
     door: Arc<NriDoor>,
@@ -34,9 +42,16 @@ struct Warden {
     seen: HashSet<PinName>,
     /// Pins that will go.
     draining: HashSet<PinName>,
-    /// The last complaint about a pin (or about none), so that it is not repeated at every look.
-    complaints: HashMap<Option<PinName>, String>,
+    /// Removals that could not be noted yet.
+    removed: HashSet<PinName>,
+    /// What has been complained of, and about which pin, so that it is not repeated at every look.
+    complaints: HashSet<(Option<PinName>, String)>,
+    /// Some directory cannot be watched.
     unwatched: bool,
+    /// The full list of pods has come at least once. Before, a pin without a record may be anybody's.
+    caught_up: bool,
+    next_full: Instant,
+    next_drain: Instant,
 }
 
 enum Occasion {
@@ -47,65 +62,97 @@ enum Occasion {
 
 /// Runs until `stopped` turns true.
 pub(super) async fn run(keeper: Keeper, door: Arc<NriDoor>, board: Arc<Board>, mut stopped: flag::Receiver<bool>) {
+    let now = Instant::now();
     let mut warden = Warden {
         keeper,
         door,
         watch: Watch::default(),
         seen: HashSet::new(),
         draining: HashSet::new(),
-        complaints: HashMap::new(),
+        removed: HashSet::new(),
+        complaints: HashSet::new(),
         unwatched: false,
+        caught_up: false,
+        next_full: now,
+        next_drain: now,
     };
-    warden.look(None).await;
     loop {
-        let tick = warden.tick();
+        let tick = warden.next_tick();
         let occasion = tokio::select! {
             _ = stopped.changed() => return,
             notes = board.take() => Occasion::News(notes),
             noticed = warden.watch.next() => Occasion::Noticed(noticed),
-            () = tokio::time::sleep(tick) => Occasion::Tick,
+            () = tokio::time::sleep_until(tick.into()) => Occasion::Tick,
         };
         warden.on(occasion).await;
     }
 }
 
 impl Warden {
-    fn tick(&self) -> Duration {
-        match () {
-            () if !self.draining.is_empty() => TICK_DRAINING,
-            () if self.unwatched => TICK_UNWATCHED,
-            () => TICK,
-        }
+    /// When to look without having been told to. Other occasions do not put it off.
+    fn next_tick(&self) -> Instant {
+        let busy = !self.draining.is_empty() || !self.removed.is_empty();
+        if busy { self.next_full.min(self.next_drain) } else { self.next_full }
     }
 
     async fn on(&mut self, occasion: Occasion) {
         match occasion {
-            Occasion::News(mut notes) => {
-                // Answers that are due go out first.
-                tokio::task::yield_now().await;
-                for (name, source) in notes.sources {
-                    self.unwatched |= !self.watch.add(&name, &source);
-                    // It may have gone before it was watched.
-                    let there = std::fs::symlink_metadata(&source).is_ok();
-                    (if there { &mut self.seen } else { &mut notes.dirty }).insert(name);
-                }
-                if notes.synchronized {
-                    self.catch_up().await;
-                } else if !notes.dirty.is_empty() {
-                    self.look(Some(notes.dirty)).await;
-                }
-            }
+            Occasion::News(notes) => self.on_news(notes).await,
             Occasion::Noticed(noticed) if noticed.anything => self.look(None).await,
             Occasion::Noticed(noticed) => self.look(Some(noticed.names)).await,
-            Occasion::Tick if self.draining.is_empty() => self.look(None).await,
+            Occasion::Tick if Instant::now() >= self.next_full => self.look(None).await,
             Occasion::Tick => self.look(Some(self.draining.clone())).await,
         }
     }
 
-    /// What Synchronize asks for: pods that run are pinned, and then everything is looked at.
-    async fn catch_up(&mut self) {
+    async fn on_news(&mut self, notes: Notes) {
+        // Answers that are due go out first.
+        tokio::task::yield_now().await;
+        self.removed.extend(notes.removed);
+        let mut dirty = notes.dirty;
+        for (at, (name, source)) in notes.sources.into_iter().enumerate() {
+            if at % BATCH == BATCH - 1 {
+                tokio::task::yield_now().await;
+            }
+            dirty.extend(self.watch(&name, &source));
+        }
+        match notes.synchronized {
+            Some(pods) => self.catch_up(pods).await,
+            None if dirty.is_empty() => {}
+            None => self.look(Some(dirty)).await,
+        }
+    }
+
+    /// Watches a source that was there; gives the name back if it went before it was watched.
+    fn watch(&mut self, name: &PinName, source: &Path) -> Option<PinName> {
+        match self.watch.add(name, source) {
+            Added::Already => return None,
+            Added::Now => {}
+            Added::Unwatched => {
+                self.unwatched = true;
+                self.next_full = self.next_full.min(Instant::now() + TICK_UNWATCHED);
+            }
+        }
+        if std::fs::symlink_metadata(source).is_ok() {
+            self.seen.insert(name.clone());
+            return None;
+        }
+        Some(name.clone())
+    }
+
+    /// What Synchronize asks for: pods that run are pinned, then everything is looked at. A pin whose pod is not among
+    /// `pods`, and whose end cannot be seen, is noted as removed: nobody else will say so any more.
+    async fn catch_up(&mut self, pods: HashSet<PinName>) {
         let started = Instant::now();
-        let caught_up = self.door.catch_up().await;
+        let (caught_up, scope) = (self.door.catch_up().await, self.door.scope());
+        let (keeper, seen) = (self.keeper.clone(), self.seen.clone());
+        let missing = tokio::task::spawn_blocking(move || keeper.unobservable_and_absent(&scope, &pods, &seen)).await;
+        match missing {
+            Ok(Ok(missing)) => self.removed.extend(missing),
+            Ok(Err(error)) => self.complain(None, chain(&error)),
+            Err(error) => self.complain(None, error.to_string()),
+        }
+        self.caught_up = true;
         self.look(None).await;
         let line = Line::event("CatchUp").with("pinned", caught_up.pinned).with("stopped", caught_up.stopped);
         log::info!("{}", line.with("failed", caught_up.failed).with("us", started.elapsed().as_micros()));
@@ -113,85 +160,130 @@ impl Warden {
 
     /// One pass over `names`, or over everything.
     async fn look(&mut self, names: Option<HashSet<PinName>>) {
-        let (keeper, sight, mut seen) = (self.keeper.clone(), self.door.sight(), std::mem::take(&mut self.seen));
-        let all = names.is_none();
+        let (all, everything) = (names.is_none(), self.caught_up);
+        let (keeper, sight) = (self.keeper.clone(), self.door.sight());
+        let (mut seen, removed) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.removed));
         let pass = tokio::task::spawn_blocking(move || {
-            let names: Option<Vec<_>> = names.map(|names| names.into_iter().collect());
-            let which = names.as_deref().map_or(Which::All, Which::These);
+            let mut complaints = Vec::new();
+            let unmarked = mark(&keeper, removed, &mut complaints);
             if all && let Err(error) = keeper.ledger.sweep(STALE) {
-                log::warn!("{}", Line::message("temporary files of killed writers stay").with("error", chain(&error)));
+                complaints.push((None, error.into()));
             }
-            let settlement = keeper.settle(which, &sight, Mode::Apply, &mut seen);
-            (settlement, seen)
+            let names: Option<Vec<_>> = names.map(|names| names.into_iter().collect());
+            let full = if everything { Which::All } else { Which::Recorded };
+            let which = names.as_deref().map_or(full, Which::These);
+            let mut settlement = keeper.settle(which, &sight, Mode::Apply, &mut seen);
+            settlement.errors.append(&mut complaints);
+            (settlement, seen, unmarked)
         });
         match pass.await {
-            Ok((settlement, seen)) => {
+            Ok((settlement, seen, unmarked)) => {
                 self.seen = seen;
-                self.note(settlement, all);
+                self.removed.extend(unmarked);
+                self.schedule(all);
+                let late = self.note(settlement, all);
+                self.draining.extend(late);
             }
-            Err(error) => log::error!("{}", Line::message("a pass over the pins ended early").with("error", error)),
+            Err(error) => {
+                self.schedule(all);
+                self.complain(None, format!("a pass over the pins ended early: {error}"));
+            }
         }
     }
 
-    fn note(&mut self, settlement: Settlement, all: bool) {
+    fn schedule(&mut self, all: bool) {
+        let now = Instant::now();
+        self.next_drain = now + TICK_DRAINING;
         if all {
             self.unwatched = false;
-            self.complaints.retain(|name, _| settlement.errors.iter().any(|(about, _)| about == name));
+            self.next_full = now + TICK;
         }
-        for (about, error) in &settlement.errors {
-            let text = chain(error);
-            if self.complaints.insert(about.clone(), text.clone()).as_ref() != Some(&text) {
-                let line = Line::message("a pin could not be settled");
-                let line = about.iter().fold(line, |line, name| line.with("pin", name));
-                log::warn!("{}", line.with("error", text));
-            }
-        }
-        self.draining.extend(settlement.busy);
-        let mut released = Vec::new();
-        for settled in &settlement.settled {
-            self.note_one(settled);
-            if matches!(settled.outcome, Outcome::Released(_)) {
-                released.push(&settled.name);
-            }
-        }
-        self.door.forget(released);
     }
 
-    fn note_one(&mut self, settled: &Settled) {
+    fn complain(&mut self, about: Option<PinName>, text: String) {
+        let complaint = (about, text);
+        if !self.complaints.contains(&complaint) {
+            let line = Line::message("a pin could not be settled");
+            let line = complaint.0.iter().fold(line, |line, name| line.with("pin", name));
+            log::warn!("{}", line.with("error", &complaint.1));
+            self.complaints.insert(complaint);
+        }
+    }
+
+    /// Says what came of a pass. Returns pins whose source went between the pass and the watch.
+    fn note(&mut self, settlement: Settlement, all: bool) -> Vec<PinName> {
+        let errors: HashSet<_> = settlement.errors.iter().map(|(about, error)| (about.clone(), chain(error))).collect();
+        if all {
+            self.complaints.retain(|complaint| errors.contains(complaint) || complaint.1 == FOREIGN);
+        }
+        for (about, text) in errors {
+            self.complain(about, text);
+        }
+        self.draining.extend(settlement.busy);
+        let released = settlement.settled.iter().filter(|settled| matches!(settled.outcome, Outcome::Released(_)));
+        let gone: Vec<_> = released.map(|settled| settled.name.clone()).chain(settlement.absent).collect();
+        let late = settlement.settled.iter().filter_map(|settled| self.note_one(settled)).collect();
+        for name in &gone {
+            self.draining.remove(name);
+            self.seen.remove(name);
+            self.watch.forget(name);
+            self.complaints.retain(|(about, _)| about.as_ref() != Some(name));
+        }
+        self.door.forget(&gone);
+        late
+    }
+
+    fn note_one(&mut self, settled: &Settled) -> Option<PinName> {
         let Settled { name, record, outcome } = settled;
         let was_draining = self.draining.remove(name);
         let line = |event| {
             let line = Line::event(event).with("pin", name);
-            record.iter().fold(line, |line, record| {
-                line.with("pod", format_args!("{}/{}", record.pod.namespace, record.pod.name))
-            })
+            let pod = record.as_ref().map(|record| format!("{}/{}", record.pod.namespace, record.pod.name));
+            pod.iter().fold(line, |line, pod| line.with("pod", pod))
         };
         match outcome {
-            Outcome::Kept(_) | Outcome::Healed => {
-                if let Some(record) = record {
-                    self.unwatched |= !self.watch.add(name, &record.source.path);
-                }
-                if *outcome == Outcome::Healed {
-                    metrics::HEALED.count();
-                    log::warn!("{}", line("Heal").with("why", "the pin was missing, the engine's file is there"));
-                }
+            Outcome::Kept(Why::ForeignAtPath) => self.complain(Some(name.clone()), FOREIGN.to_owned()),
+            Outcome::Kept(_) => self.complaints.retain(|(about, text)| about.as_ref() != Some(name) || text != FOREIGN),
+            Outcome::Healed => {
+                metrics::HEALED.count();
+                log::warn!("{}", line("Heal").with("why", "the pin was missing, the engine's file is there"));
             }
             Outcome::Draining(why) => {
                 self.draining.insert(name.clone());
                 if !was_draining {
                     log::info!("{}", line("Drain").with("why", why.as_str()));
                 }
+                return None;
             }
             Outcome::Released(why) => {
                 metrics::RELEASED.count();
-                self.watch.forget(name);
                 let line = line("Release").with("why", why.as_str());
                 if *why == Why::DrainLimit {
                     log::warn!("{}", line.with("total", metrics::DRAIN_LIMIT.count()));
                 } else {
                     log::info!("{line}");
                 }
+                return None;
             }
         }
+        record.as_ref().and_then(|record| self.watch(name, &record.source.path))
     }
+}
+
+/// Notes removals; returns those that have to be tried again.
+fn mark(
+    keeper: &Keeper,
+    removed: HashSet<PinName>,
+    complaints: &mut Vec<(Option<PinName>, ApplyError)>,
+) -> Vec<PinName> {
+    let mut again = Vec::new();
+    for name in removed {
+        if let Err(error) = keeper.mark_removed(&name, Duration::ZERO) {
+            if !error.is_busy() {
+                complaints.push((Some(name.clone()), error));
+            }
+            again.push(name);
+        }
+    }
+    again
 }

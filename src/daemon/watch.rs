@@ -7,7 +7,7 @@ use crate::exit::chain;
 use crate::fsutil::FileError;
 use crate::logging::Line;
 use crate::pin::PinName;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -26,6 +26,17 @@ pub(super) struct Noticed {
     pub(super) anything: bool,
 }
 
+/// What became of a wish to watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It is watched from now on; what happened before was not seen.
+    Now,
+    /// It was watched already.
+    Already,
+    /// It cannot be watched.
+    Unwatched,
+}
+
 /// The watch.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -37,16 +48,19 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches `source` for `name`. Returns whether it is watched now; if not, why is logged once.
-    pub(super) fn add(&mut self, name: &PinName, source: &Path) -> bool {
-        let (Some(directory), Some(file)) = (source.parent(), source.file_name()) else { return false };
+    /// Watches `source` for `name`; if that does not work, why is logged once.
+    pub(super) fn add(&mut self, name: &PinName, source: &Path) -> Added {
+        let (Some(directory), Some(file)) = (source.parent(), source.file_name()) else { return Added::Unwatched };
         match self.watch(directory) {
             Ok(descriptor) => {
-                self.forget(name);
                 let place = (descriptor, file.to_owned());
+                if self.places.get(name) == Some(&place) {
+                    return Added::Already;
+                }
+                self.forget(name);
                 self.names.entry(place.clone()).or_default().insert(name.clone());
                 self.places.insert(name.clone(), place);
-                true
+                Added::Now
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.complained, true) {
@@ -54,7 +68,7 @@ impl Watch {
                         Line::message("an engine's netns directory cannot be watched; pins go later, at the next look");
                     log::warn!("{}", line.with("error", chain(&error)));
                 }
-                false
+                Added::Unwatched
             }
         }
     }
@@ -92,21 +106,24 @@ impl Watch {
         Ok(descriptor)
     }
 
-    /// Waits until something is noticed. Never ends without an inotify instance.
+    /// Waits until something is noticed, and takes all there is then. Never ends without an inotify instance.
     pub(super) async fn next(&mut self) -> Noticed {
+        let mut noticed = Noticed::default();
         loop {
             let Some(events) = &mut self.events else { return std::future::pending().await };
-            let mut noticed = Noticed::default();
-            match events.next().await {
+            let found = noticed.anything || !noticed.names.is_empty();
+            let event = match events.next().now_or_never() {
+                Some(event) => event,
+                None if found => return noticed,
+                None => events.next().await,
+            };
+            match event {
                 Some(Ok(event)) => self.sort(event, &mut noticed),
                 // An instance that cannot be read any more: look at everything, and make another when next asked to.
                 Some(Err(_)) | None => {
                     *self = Self { complained: self.complained, ..Self::default() };
-                    noticed.anything = true;
+                    return Noticed { anything: true, ..noticed };
                 }
-            }
-            if noticed.anything || !noticed.names.is_empty() {
-                return noticed;
             }
         }
     }

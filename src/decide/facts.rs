@@ -64,6 +64,8 @@ pub enum Swap {
     RuntimeCannot,
     /// A mount made here is not shown to reach the engine.
     PinsDoNotReach,
+    /// The host's own network namespace is not known here, so it could be pinned by mistake.
+    HostNotVisible,
 }
 
 /// Annotations by key: the two kinds of map that doors have.

@@ -9,7 +9,8 @@
 //!    can do it and the pin reaches the engine; else it stays, with the reason. ([`netns`])
 //! 5. The dialects asked for are complete and right; every other identity key agrees or goes; dockershim's
 //!    always go. ([`identity`]) Contradictions are corrected, or refused where the profile says so.
-//! 6. Extra annotations are written; one whose facts are missing is left out. ([`extras`])
+//! 6. Extra annotations are written; one whose facts are missing is left out, and an author's value under its key
+//!    goes. ([`extras`])
 //! 7. What is right already is not written again, so no key changes its owner for nothing.
 
 pub mod facts;
@@ -23,16 +24,15 @@ mod tests;
 use crate::dialect::{Dialect, Field, Identity};
 use crate::identity::{Engine, Role};
 use facts::{Door, Facts, Lead, Network, Swap};
-use policy::{NetnsPolicy, OnContradiction, Policy, Profile};
+use policy::{NetnsPolicy, OnContradiction, Profile};
 use template::Fields;
 use verdict::{Netns, Plan, Reason, Refusal, Verdict};
 
-/// Decides. Holds: on `Adjust`, no key is both set and removed, and nothing is set to the value it has.
+/// Decides for a container that falls under `profile`; `None`: no profile selects it. Holds: on `Adjust`, no key is
+/// both set and removed, and nothing is set to the value it has.
 #[must_use]
-pub fn decide(facts: &Facts<'_>, policy: &Policy) -> Verdict {
-    let Some(profile) = policy.select(facts.handler, &facts.pod.namespace) else {
-        return Verdict::Leave(Reason::NotSelected);
-    };
+pub fn decide(facts: &Facts<'_>, profile: Option<&Profile>) -> Verdict {
+    let Some(profile) = profile else { return Verdict::Leave(Reason::NotSelected) };
     if facts.role == Role::Standalone {
         return cleaned(facts);
     }
@@ -40,11 +40,12 @@ pub fn decide(facts: &Facts<'_>, policy: &Policy) -> Verdict {
         return Verdict::Refuse(refusal);
     }
     let mut plan = Plan::new(netns(facts, profile));
+    plan.stray = matches!(facts.network, Network::Own { lead: Lead::Host | Lead::Nowhere });
     identity(facts, profile, &mut plan);
+    extras(facts, profile, &mut plan);
     if profile.on_contradiction == OnContradiction::Refuse && !plan.contradictions.is_empty() {
         return Verdict::Refuse(Refusal::Contradiction(plan.contradictions));
     }
-    extras(facts, profile, &mut plan);
     conclude(plan)
 }
 
@@ -77,17 +78,17 @@ fn veto(facts: &Facts<'_>) -> Option<Refusal> {
 
 /// Rule 4.
 fn netns(facts: &Facts<'_>, profile: &Profile) -> Netns {
-    let lead = match &facts.network {
+    match &facts.network {
         Network::Host => return Netns::Keep(Reason::HostNetwork),
         Network::Unknown => return Netns::Keep(Reason::NoNetns),
-        Network::Own { lead } => lead,
-    };
+        Network::Own { .. } => {}
+    }
     match (profile.netns, facts.swap) {
         (NetnsPolicy::Leave, _) => Netns::Keep(Reason::ProfileLeavesNetns),
         (_, Swap::RuntimeCannot) => Netns::Keep(Reason::RuntimeCannotSwap),
         (_, Swap::PinsDoNotReach) => Netns::Keep(Reason::PinsDoNotReach),
-        _ if matches!(lead, Lead::Host | Lead::Nowhere) => Netns::SwapStray,
-        _ => Netns::Swap,
+        (_, Swap::HostNotVisible) => Netns::Keep(Reason::HostNotVisible),
+        (_, Swap::Possible) => Netns::Swap,
     }
 }
 
@@ -130,13 +131,19 @@ fn extras(facts: &Facts<'_>, profile: &Profile, plan: &mut Plan) {
         pod: facts.pod,
         role: facts.role,
         handler: facts.handler,
-        netns: plan.netns.swaps().then_some(facts.pin_path),
+        netns: (plan.netns == Netns::Swap).then_some(facts.pin_path),
     };
     for (key, template) in &profile.annotations {
-        if let Some(value) = template.render(&fields)
-            && facts.annotations.get(key) != Some(&value)
-        {
-            plan.set.insert(key.clone(), value);
+        let present = facts.annotations.get(key);
+        match template.render(&fields) {
+            Some(value) if present != Some(&value) => drop(plan.set.insert(key.clone(), value)),
+            Some(_) => {}
+            // The key is the profile's: a value that berth does not vouch for must not stand under it.
+            None if present.is_some() => {
+                plan.remove.insert(key.clone());
+                plan.contradictions.push(key.clone());
+            }
+            None => {}
         }
     }
 }

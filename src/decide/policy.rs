@@ -4,6 +4,7 @@ use super::template::Template;
 use crate::dialect::Dialect;
 use glob::Pattern;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Shell patterns; a leading `!` excludes. Matches what some pattern matches and no excluding one does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,17 +17,21 @@ impl Patterns {
     /// Parses a list of patterns. Only exclusions means "everything but these".
     ///
     /// # Errors
-    /// The first text that is no pattern, with the reason.
-    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, (String, glob::PatternError)> {
-        let mut patterns = Self { include: Vec::new(), exclude: Vec::new() };
-        for text in texts {
+    /// Every text that is no pattern: its index and the reason.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, Vec<(usize, &'static str)>> {
+        let mut patterns = Self::default();
+        let mut mistakes = Vec::new();
+        for (index, text) in texts.into_iter().enumerate() {
             let (list, body) = match text.strip_prefix('!') {
                 Some(body) => (&mut patterns.exclude, body),
                 None => (&mut patterns.include, text),
             };
-            list.push(Pattern::new(body).map_err(|error| (text.to_owned(), error))?);
+            match Pattern::new(body) {
+                Ok(pattern) => list.push(pattern),
+                Err(error) => mistakes.push((index, error.msg)),
+            }
         }
-        Ok(patterns)
+        if mistakes.is_empty() { Ok(patterns) } else { Err(mistakes) }
     }
 
     /// Whether `name` is meant.
@@ -35,6 +40,14 @@ impl Patterns {
         let hit = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(name));
         let meant = hit(&self.include) || (self.include.is_empty() && !self.exclude.is_empty());
         meant && !hit(&self.exclude)
+    }
+}
+
+impl fmt::Display for Patterns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let include = self.include.iter().map(|pattern| pattern.as_str().to_owned());
+        let exclude = self.exclude.iter().map(|pattern| format!("!{pattern}"));
+        f.write_str(&include.chain(exclude).collect::<Vec<_>>().join(","))
     }
 }
 
@@ -127,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_pattern_is_named() {
-        let (text, _) = Patterns::parse(["ok", "!a***"]).expect_err("broken");
-        assert_eq!(text, "!a***");
+    fn every_broken_pattern_is_named() {
+        let mistakes = Patterns::parse(["ok", "!a***", "b***"]).expect_err("broken");
+        assert_eq!(mistakes.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2]);
     }
 }

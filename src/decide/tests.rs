@@ -1,4 +1,4 @@
-use super::policy::{OnFailure, Patterns};
+use super::policy::{OnFailure, Patterns, Policy};
 use super::template::Template;
 use super::*;
 use crate::identity::{PodRef, SandboxId};
@@ -75,7 +75,8 @@ impl Case {
             swap: self.swap,
             pin_path: PIN,
         };
-        let verdict = decide(&facts, &Policy { profiles: vec![self.profile.clone()] });
+        let policy = Policy { profiles: vec![self.profile.clone()] };
+        let verdict = decide(&facts, policy.select(self.handler, self.namespace));
         if let Verdict::Adjust(plan) = &verdict {
             assert!(plan.set.keys().all(|key| !plan.remove.contains(key)), "{plan:?}");
             assert!(plan.set.iter().all(|(key, value)| self.annotations.get(key) != Some(value)), "{plan:?}");
@@ -126,7 +127,7 @@ fn pods_of_the_default_handler_and_of_excluded_namespaces_are_left() {
 
 #[test]
 fn the_path_stays_for_each_reason_there_is_while_identity_is_written() {
-    let rows: [(Network, Swap, NetnsPolicy, Netns); 7] = [
+    let rows: [(Network, Swap, NetnsPolicy, Netns); 8] = [
         (Network::Host, Swap::Possible, NetnsPolicy::Swap, Netns::Keep(Reason::HostNetwork)),
         (Network::Unknown, Swap::Possible, NetnsPolicy::Swap, Netns::Keep(Reason::NoNetns)),
         (Network::Own { lead: Lead::Own }, Swap::Possible, NetnsPolicy::Leave, Netns::Keep(Reason::ProfileLeavesNetns)),
@@ -142,8 +143,14 @@ fn the_path_stays_for_each_reason_there_is_while_identity_is_written() {
             NetnsPolicy::Swap,
             Netns::Keep(Reason::PinsDoNotReach),
         ),
+        (
+            Network::Own { lead: Lead::Own },
+            Swap::HostNotVisible,
+            NetnsPolicy::Swap,
+            Netns::Keep(Reason::HostNotVisible),
+        ),
         (Network::Own { lead: Lead::Unknown }, Swap::Possible, NetnsPolicy::Swap, Netns::Swap),
-        (Network::Own { lead: Lead::Nowhere }, Swap::Possible, NetnsPolicy::Swap, Netns::SwapStray),
+        (Network::Own { lead: Lead::Nowhere }, Swap::Possible, NetnsPolicy::Swap, Netns::Swap),
     ];
     for (network, swap, policy, expected) in rows {
         let mut case = Case::member();
@@ -254,6 +261,28 @@ fn extra_annotations_are_rendered_and_left_out_without_their_facts() {
     assert_eq!((plan.set["a/id"].as_str(), plan.set["a/path"].as_str()), ("s1@ns", PIN));
     case.network = Network::Host;
     assert!(!case.plan().set.contains_key("a/path"));
+}
+
+#[test]
+fn an_authors_value_under_the_profiles_key_goes_even_where_the_profile_has_none() {
+    let mut case = Case::member().with("a/path", "/run/netns/berth-victim");
+    case.profile.annotations.insert("a/path".into(), Template::parse("{netns.path}").expect("template"));
+    assert_eq!(case.plan().set["a/path"], PIN);
+    case.network = Network::Host;
+    let plan = case.plan();
+    assert!(plan.remove.contains("a/path"));
+    assert_eq!(plan.contradictions, ["a/path"]);
+}
+
+#[test]
+fn a_path_that_leads_to_the_host_or_nowhere_is_noted_whatever_becomes_of_it() {
+    for (lead, stray) in [(Lead::Own, false), (Lead::Unknown, false), (Lead::Host, true), (Lead::Nowhere, true)] {
+        for netns in [NetnsPolicy::Swap, NetnsPolicy::Leave] {
+            let mut case = Case::member();
+            (case.network, case.profile.netns) = (Network::Own { lead: lead.clone() }, netns);
+            assert_eq!(case.plan().stray, stray, "{lead:?}");
+        }
+    }
 }
 
 #[test]

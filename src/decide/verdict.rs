@@ -23,22 +23,24 @@ pub struct Plan {
     pub remove: BTreeSet<String>,
     /// The network namespace path.
     pub netns: Netns,
-    /// Identity keys that contradicted the engine, by name.
+    /// Keys that contradicted the engine, by name.
     pub contradictions: Vec<String>,
+    /// The container's own path led to the host's namespace or nowhere, whatever becomes of it: counted.
+    pub stray: bool,
 }
 
 impl Plan {
     /// A plan that changes no annotation.
     #[must_use]
     pub fn new(netns: Netns) -> Self {
-        Self { set: BTreeMap::new(), remove: BTreeSet::new(), netns, contradictions: Vec::new() }
+        Self { set: BTreeMap::new(), remove: BTreeSet::new(), netns, contradictions: Vec::new(), stray: false }
     }
 
     /// What it comes to, in a word.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self.netns {
-            Netns::Swap | Netns::SwapStray => Reason::IdentityAndNetns,
+            Netns::Swap => Reason::IdentityAndNetns,
             Netns::Keep(reason) => reason,
         }
     }
@@ -49,18 +51,8 @@ impl Plan {
 pub enum Netns {
     /// The namespace is pinned and its pin's path given to the container.
     Swap,
-    /// As [`Netns::Swap`], for a container whose own path led to the host or nowhere: counted.
-    SwapStray,
     /// The path stays, because of this.
     Keep(Reason),
-}
-
-impl Netns {
-    /// Whether the pin is wanted.
-    #[must_use]
-    pub fn swaps(self) -> bool {
-        matches!(self, Self::Swap | Self::SwapStray)
-    }
 }
 
 /// Why something is as it is; a closed list, used as log value and counter label.
@@ -80,13 +72,15 @@ pub enum Reason {
     RuntimeCannotSwap,
     /// Identity alone: a pin made here would not reach the engine.
     PinsDoNotReach,
+    /// Identity alone: the host's own namespace cannot be told from a pod's here.
+    HostNotVisible,
     /// A standalone container: cleaned of identity keys, never stamped.
     Standalone,
 }
 
 impl Reason {
     /// Every reason, for tests that look for ones that never occur.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NotSelected,
         Self::IdentityAndNetns,
         Self::HostNetwork,
@@ -94,6 +88,7 @@ impl Reason {
         Self::NoNetns,
         Self::RuntimeCannotSwap,
         Self::PinsDoNotReach,
+        Self::HostNotVisible,
         Self::Standalone,
     ];
 
@@ -108,6 +103,7 @@ impl Reason {
             Self::NoNetns => "no-netns",
             Self::RuntimeCannotSwap => "runtime-cannot-swap",
             Self::PinsDoNotReach => "pins-do-not-reach",
+            Self::HostNotVisible => "host-not-visible",
             Self::Standalone => "standalone",
         }
     }
@@ -125,6 +121,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The keys it is about, by name; none where it is about something else.
+    #[must_use]
+    pub fn contradictions(&self) -> &[String] {
+        match self {
+            Self::Contradiction(keys) => keys,
+            Self::ForeignNetns(_) => &[],
+        }
+    }
+
     /// The word for it in logs and counters.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

@@ -94,16 +94,19 @@ impl Ledger {
         Ok(Self { dir: dir.to_owned() })
     }
 
-    /// Opens the ledger in `dir` to read it; `Ok(None)` if there is none.
+    /// Opens the ledger in `dir` to read it, and makes nothing; `Ok(None)` if there is none.
     ///
     /// # Errors
     /// As [`Ledger::open`].
     pub fn open_existing(dir: &Path) -> Result<Option<Self>, LedgerError> {
-        match std::fs::symlink_metadata(dir.join("sandboxes")) {
-            Ok(_) => Self::open(dir).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(FileError::new("look at", dir)(error).into()),
+        for dir in [dir.to_owned(), dir.join("sandboxes")] {
+            match check_owner(&dir) {
+                Ok(()) => {}
+                Err(LedgerError::File(error)) if error.is_not_found() => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
+        Ok(Some(Self { dir: dir.to_owned() }))
     }
 
     /// The state directory.

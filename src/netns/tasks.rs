@@ -39,17 +39,18 @@ pub enum Occupancy<'a> {
     Held(&'a [i32]),
     /// No task is in it.
     Free,
-    /// None was seen in it, but so many tasks could not be looked at.
+    /// None was seen in it, but so many tasks could not be looked at, or none was seen anywhere.
     Unknown(usize),
 }
 
 impl InUse {
-    /// Who is in `id`. Never says [`Occupancy::Free`] when there were tasks that could not be looked at.
+    /// Who is in `id`. Never says [`Occupancy::Free`] when there were tasks that could not be looked at, nor when there
+    /// were none at all: what was scanned is no procfs then, for it would have shown this very process or others.
     #[must_use]
     pub fn of(&self, id: NetnsId) -> Occupancy<'_> {
         match self.tasks.get(&id) {
             Some(pids) => Occupancy::Held(pids),
-            None if self.unseen > 0 => Occupancy::Unknown(self.unseen),
+            None if self.unseen > 0 || self.tasks.is_empty() => Occupancy::Unknown(self.unseen),
             None => Occupancy::Free,
         }
     }

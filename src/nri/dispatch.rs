@@ -100,7 +100,8 @@ impl Dispatcher {
         let result = match self.work.start(what, handler) {
             Err(refusal) => Err(refusal),
             Ok(answer) => match timeout(budget, answer).await {
-                Ok(Ok(result)) => result,
+                // Its own refusals are the plugin's to log.
+                Ok(Ok(result)) => return result,
                 Ok(Err(_dropped)) => {
                     let message = format!("{what}: the plugin is shutting down");
                     Err(Refusal::new(RefusalCode::Unavailable, message))

@@ -1,39 +1,46 @@
 //! From a verdict to an NRI answer, a count and a line in the log.
 
-use super::Failure;
 use super::gather::PodView;
+use super::{Failure, Member};
 use crate::decide::policy::OnFailure;
 use crate::decide::verdict::{Netns, Plan, Reason, Verdict};
 use crate::exit::chain;
 use crate::logging::Line;
 use crate::metrics;
 use crate::nri::{Answer, Refusal, RefusalCode, api};
-use std::path::Path;
+use oci_spec::runtime::LinuxNamespaceType;
 use std::time::Instant;
 
 /// Adds a verdict and the time it took to a line.
-pub(super) fn said(line: Line, verdict: &Verdict, started: Instant) -> Line {
-    let (word, reason) = match verdict {
-        Verdict::Leave(reason) => ("leave", reason.as_str()),
-        Verdict::Adjust(plan) => ("adjust", plan.reason().as_str()),
-        Verdict::Refuse(refusal) => ("refuse", refusal.as_str()),
+fn said(line: Line, verdict: &Verdict, started: Instant) -> Line {
+    let (word, reason, contradictions) = match verdict {
+        Verdict::Leave(reason) => ("leave", reason.as_str(), &[][..]),
+        Verdict::Adjust(plan) => ("adjust", plan.reason().as_str(), &plan.contradictions[..]),
+        Verdict::Refuse(refusal) => ("refuse", refusal.as_str(), refusal.contradictions()),
     };
     let mut line = line.with("verdict", word).with("reason", reason);
-    if let Verdict::Adjust(Plan { contradictions, .. }) = verdict
-        && !contradictions.is_empty()
-    {
+    if !contradictions.is_empty() {
         line = line.with("contradictions", contradictions.join(","));
     }
     line.with("us", started.elapsed().as_micros())
+}
+
+/// The line about a sandbox, which NRI cannot change: it is pinned or left.
+pub(super) fn sandbox(line: Line, verdict: &Verdict, started: Instant) -> Line {
+    let (word, reason) = match verdict {
+        Verdict::Adjust(plan) if plan.netns == Netns::Swap => ("pin", "own-network"),
+        Verdict::Adjust(plan) => ("leave", plan.reason().as_str()),
+        Verdict::Leave(reason) => ("leave", reason.as_str()),
+        Verdict::Refuse(refusal) => ("leave", refusal.as_str()),
+    };
+    line.with("verdict", word).with("reason", reason).with("us", started.elapsed().as_micros())
 }
 
 /// The answer to CreateContainer.
 pub(super) fn container(
     pod: &PodView,
     container: &api::Container,
-    pin: &Path,
-    verdict: Verdict,
-    applied: Result<(), (Failure, OnFailure)>,
+    member: Member,
     started: Instant,
 ) -> Answer<api::CreateContainerResponse> {
     let line = Line::event("CreateContainer")
@@ -41,13 +48,15 @@ pub(super) fn container(
         .with("container", &container.name)
         .with("sandbox", &pod.sandbox)
         .with("handler", &pod.handler);
-    if let Err((failure, policy)) = applied {
-        return failed(pod, line, &failure, policy, started);
+    let Member { verdict, pin_path, failed } = member;
+    if let Some((failure, policy)) = failed {
+        return on_failure(pod, line, &failure, policy, started);
     }
     let line = said(line, &verdict, started);
     match verdict {
         Verdict::Refuse(refusal) => {
             metrics::REFUSED.count();
+            count_contradictions(refusal.contradictions());
             log::error!("{line}");
             Err(Refusal::new(RefusalCode::FailedPrecondition, format!("berth: pod {}: {refusal}", pod.pod)))
         }
@@ -58,25 +67,33 @@ pub(super) fn container(
         }
         Verdict::Adjust(plan) => {
             count(&plan);
-            log::info!("{line}");
-            Ok(adjusted(plan, pin))
+            let level = if plan.reason() == Reason::NoNetns { log::Level::Warn } else { log::Level::Info };
+            log::log!(level, "{line}");
+            Ok(adjusted(plan, pin_path))
         }
     }
 }
 
 fn count(plan: &Plan) {
     metrics::ADJUSTED.count();
-    metrics::CONTRADICTIONS.add(u64::try_from(plan.contradictions.len()).unwrap_or(u64::MAX));
+    count_contradictions(&plan.contradictions);
+    if plan.stray {
+        metrics::STRAY.count();
+    }
     match plan.netns {
-        Netns::SwapStray => metrics::STRAY.count(),
         Netns::Keep(Reason::RuntimeCannotSwap) => metrics::RUNTIME_CANNOT.count(),
-        Netns::Keep(Reason::PinsDoNotReach) => metrics::UNREACHABLE.count(),
+        Netns::Keep(Reason::PinsDoNotReach | Reason::HostNotVisible) => metrics::UNREACHABLE.count(),
+        Netns::Keep(Reason::NoNetns) => metrics::UNTOLD.count(),
         _ => 0,
     };
 }
 
+fn count_contradictions(keys: &[String]) {
+    metrics::CONTRADICTIONS.add(u64::try_from(keys.len()).unwrap_or(u64::MAX));
+}
+
 /// The failure policy speaks.
-fn failed(
+fn on_failure(
     pod: &PodView,
     line: Line,
     failure: &Failure,
@@ -103,14 +120,14 @@ fn failed(
 }
 
 /// A plan in NRI's words: a key with a leading `-` is removed (containerd/nri `pkg/api/adjustment.go`).
-fn adjusted(plan: Plan, pin: &Path) -> api::CreateContainerResponse {
+fn adjusted(plan: Plan, pin_path: String) -> api::CreateContainerResponse {
     let mut adjust = api::ContainerAdjustment::new();
     adjust.annotations = plan.set.into_iter().collect();
     adjust.annotations.extend(plan.remove.into_iter().map(|key| (format!("-{key}"), String::new())));
-    if plan.netns.swaps() {
+    if plan.netns == Netns::Swap {
         let mut namespace = api::LinuxNamespace::new();
-        namespace.type_ = "network".to_owned();
-        namespace.path = pin.to_string_lossy().into_owned();
+        namespace.type_ = LinuxNamespaceType::Network.to_string();
+        namespace.path = pin_path;
         adjust.linux.mut_or_insert_default().namespaces.push(namespace);
     }
     let mut response = api::CreateContainerResponse::new();

@@ -4,11 +4,12 @@ use super::session::Session;
 use super::{NriDoor, locked};
 use crate::decide::facts::{Annotations, Door, Facts, Lead, Network};
 use crate::exit::chain;
-use crate::identity::{Engine, IdError, PodRef, Role, SandboxId};
+use crate::identity::{IdError, PodRef, Role, SandboxId};
 use crate::logging::Line;
 use crate::netns::{Netns, NetnsError, NetnsId, Peek};
 use crate::nri::api;
 use crate::pin::PinName;
+use oci_spec::runtime::LinuxNamespaceType;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +42,8 @@ impl PodView {
 
 /// The path of the network namespace entry; an empty one is none.
 fn network(namespaces: &[api::LinuxNamespace]) -> Option<&str> {
-    let entry = namespaces.iter().find(|namespace| namespace.type_ == "network")?;
+    let network = LinuxNamespaceType::Network.to_string();
+    let entry = namespaces.iter().find(|namespace| namespace.type_ == network)?;
     (!entry.path.is_empty()).then_some(entry.path.as_str())
 }
 
@@ -97,7 +99,7 @@ impl NriDoor {
         let pin_path = self.keeper.store.path(&name).to_string_lossy().into_owned();
         let (source, id) = self.source(pod, &name);
         let network = match (&source, id) {
-            (_, Some(id)) if session.host.contains(&id) => Network::Host,
+            (_, Some(id)) if session.sight.host.contains(&id) => Network::Host,
             (Source::Untold, _) => untold(session, pod),
             (_, id) => Network::Own { lead: self.lead(session, pod, container, id) },
         };
@@ -145,15 +147,13 @@ impl NriDoor {
         if pod.netns.as_deref() == Some(Path::new(path)) {
             return Lead::Own;
         }
-        if path.starts_with("/proc/") && !session.sees_engine {
-            return Lead::Unknown;
-        }
+        let Some(path) = session.path_here(path) else { return Lead::Unknown };
         // Held while it is compared: its number could mean another namespace otherwise.
-        let Ok(found) = Peek::at(Path::new(path)) else { return Lead::Nowhere };
+        let Ok(found) = Peek::at(&path) else { return Lead::Nowhere };
         match (found.id(), own) {
             (id, Some(own)) if id == own => Lead::Own,
             (id, Some(own)) if id.dev != own.dev => Lead::Nowhere,
-            (id, _) if session.host.contains(&id) => Lead::Host,
+            (id, _) if session.sight.host.contains(&id) => Lead::Host,
             (id, _) => self.pinned_by_another(session, pod, id).map_or(Lead::Unknown, Lead::Other),
         }
     }
@@ -165,8 +165,12 @@ impl NriDoor {
     }
 }
 
-/// containerd leaves the network entry out for pods of the host's network, and for stopped ones, which have no
-/// process. CRI-O always has one.
+/// The engine names no namespace. containerd does so for pods of the host's network, but also for stopped ones and for
+/// those of sandboxers that tell no namespaces (facts of its releases differ), so the sandbox's own process is asked.
 fn untold(session: &Session, pod: &PodView) -> Network {
-    if session.scope.engine == Engine::Containerd && pod.pid != 0 { Network::Host } else { Network::Unknown }
+    let process = (pod.pid != 0).then(|| session.path_here(&format!("/proc/{}/ns/net", pod.pid))).flatten();
+    match process.map(|path| Peek::at(&path)) {
+        Some(Ok(found)) if session.sight.host.contains(&found.id()) => Network::Host,
+        _ => Network::Unknown,
+    }
 }

@@ -12,53 +12,42 @@
 
 mod answer;
 mod gather;
+mod pinning;
 mod pods;
 mod session;
 #[cfg(test)]
 mod tests;
 
+pub use pinning::CaughtUp;
 pub use session::Readiness;
 
-use crate::apply::{ApplyError, Keeper, PATIENCE, Pinned, Wanted};
+use crate::apply::{ApplyError, Keeper, Sight};
 use crate::config::Config;
 use crate::decide::decide;
-use crate::decide::facts::Door;
-use crate::decide::policy::{OnFailure, Profile};
-use crate::decide::verdict::{Plan, Reason, Verdict};
+use crate::decide::policy::OnFailure;
+use crate::decide::verdict::{Netns, Reason, Verdict};
 use crate::exit::chain;
-use crate::identity::{Role, SandboxId};
+use crate::identity::{Role, SandboxId, Scope};
 use crate::logging::Line;
 use crate::metrics;
-use crate::netns::{Netns, NetnsError};
-use crate::nri::{Answer, EventMask, Plugin, Refusal, RefusalCode, Runtime, SessionState, api};
+use crate::nri::{Answer, Event, EventMask, Plugin, Refusal, RefusalCode, Runtime, SessionState, api};
 use crate::pin::PinName;
-use gather::{Gathered, PodView};
+use gather::PodView;
 use pods::Pods;
 use session::Session;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What the daemon wants to hear of: reasons to look at the lifecycle rule, and files to watch.
 pub trait Occasions: Send + Sync + 'static {
     /// This pin was made or found: its source is to be watched.
     fn pinned(&self, name: &PinName, source: &Path);
-    /// Something happened to this pod.
-    fn happened(&self, name: &PinName);
-    /// The full list was received: everything is to be looked at.
-    fn synchronized(&self);
-}
-
-/// What became of the pods that a Synchronize brought.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct CaughtUp {
-    /// Their pins stand.
-    pub pinned: u32,
-    /// Their namespaces were gone.
-    pub stopped: u32,
-    /// Their pins could not be made; each has been logged.
-    pub failed: u32,
+    /// The engine has stopped this pod, or removed it.
+    fn ended(&self, name: &PinName, removed: bool);
+    /// The full list was received, and these are all the pods there are: everything is to be looked at.
+    fn synchronized(&self, pods: HashSet<PinName>);
 }
 
 /// The door.
@@ -88,6 +77,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 enum Failure {
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// `decide` asks for no pin then; if it ever does, the path of nothing must not be handed out.
     #[error("pin {}: the engine tells no network namespace for the pod", .0.display())]
     NoSource(PathBuf),
     #[error("pin {0}: the task that was making it ended early")]
@@ -118,34 +108,20 @@ impl NriDoor {
 
     /// Which tasks can be seen, as far as the present or last session showed.
     #[must_use]
-    pub fn sight(&self) -> crate::apply::Sight {
+    pub fn sight(&self) -> Sight {
         locked(&self.session).sight.clone()
+    }
+
+    /// In which the ids of the present or last runtime are unique.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.current().scope.clone()
     }
 
     /// Forgets pods whose pins have been released.
     pub fn forget<'a>(&self, names: impl IntoIterator<Item = &'a PinName>) {
         let mut pods = locked(&self.pods);
         names.into_iter().for_each(|name| pods.forget(name));
-    }
-
-    /// Pins the pods that the last Synchronize brought, one by one, letting events in between. A pod whose namespace is
-    /// gone already was stopped and not removed yet: nothing to pin.
-    pub async fn catch_up(&self) -> CaughtUp {
-        let mut caught_up = CaughtUp::default();
-        loop {
-            let Some(pod) = locked(&self.backlog).pop_front() else { return caught_up };
-            match self.sandbox(&pod).await {
-                Ok(Verdict::Adjust(plan)) if plan.netns.swaps() => caught_up.pinned += 1,
-                Ok(_) => {}
-                Err(Failure::Apply(ApplyError::Netns(NetnsError::Missing { .. }))) => caught_up.stopped += 1,
-                Err(error) => {
-                    caught_up.failed += 1;
-                    let line = Line::event("CatchUp").with("pod", &pod.pod).with("sandbox", &pod.sandbox);
-                    log::warn!("{}", line.with("error", chain(&error)));
-                }
-            }
-            tokio::task::yield_now().await;
-        }
     }
 
     fn config(&self) -> Arc<Config> {
@@ -163,141 +139,58 @@ impl NriDoor {
             return Ok(Verdict::Leave(Reason::NotSelected));
         };
         let gathered = self.gather(&session, pod, None);
-        let verdict = decide(&gathered.facts(&session, pod, Role::Sandbox, gather::NO_ANNOTATIONS), &config.policy);
-        if let Verdict::Adjust(Plan { netns, .. }) = &verdict
-            && netns.swaps()
-        {
+        let facts = gathered.facts(&session, pod, Role::Sandbox, gather::NO_ANNOTATIONS);
+        let verdict = decide(&facts, Some(profile));
+        if matches!(&verdict, Verdict::Adjust(plan) if plan.netns == Netns::Swap) {
             self.ensure_pin(&session, &config, profile, pod, gathered).await?;
         }
         Ok(verdict)
     }
 
-    /// CreateContainer: the whole way from facts to answer.
-    async fn member(&self, pod: &PodView, container: &api::Container) -> (Verdict, Result<(), (Failure, OnFailure)>) {
+    /// CreateContainer: the whole way from facts to what is to be answered.
+    async fn member(&self, pod: &PodView, container: &api::Container) -> Member {
         let (config, session) = (self.config(), self.current());
         let Some(profile) = config.policy.select(&pod.handler, &pod.pod.namespace) else {
-            return (Verdict::Leave(Reason::NotSelected), Ok(()));
+            return Member { verdict: Verdict::Leave(Reason::NotSelected), pin_path: String::new(), failed: None };
         };
         let gathered = self.gather(&session, pod, Some(container));
         let facts = gathered.facts(&session, pod, Role::Member, &container.annotations);
-        let verdict = decide(&facts, &config.policy);
-        let applied = match &verdict {
-            Verdict::Adjust(plan) if plan.netns.swaps() => self
-                .ensure_pin(&session, &config, profile, pod, gathered)
-                .await
-                .map_err(|error| (error, profile.on_failure)),
-            _ => Ok(()),
+        let (verdict, pin_path) = (decide(&facts, Some(profile)), gathered.pin_path.clone());
+        let failed = match &verdict {
+            Verdict::Adjust(plan) if plan.netns == Netns::Swap => {
+                let pinned = self.ensure_pin(&session, &config, profile, pod, gathered).await;
+                pinned.err().map(|failure| (failure, profile.on_failure))
+            }
+            _ => None,
         };
-        (verdict, applied)
+        Member { verdict, pin_path, failed }
     }
 
-    /// Makes sure the pod's namespace is pinned. A pin that stands costs nothing more than was gathered already.
-    async fn ensure_pin(
-        &self,
-        session: &Arc<Session>,
-        config: &Arc<Config>,
-        profile: &Profile,
-        pod: &PodView,
-        gathered: Gathered,
-    ) -> Result<(), Failure> {
-        let (source, netns) = match gathered.source {
-            gather::Source::Pinned => return Ok(()),
-            gather::Source::Open(source, netns) => (source, netns),
-            gather::Source::Broken(error) => return Err(ApplyError::from(error).into()),
-            gather::Source::Untold => return Err(Failure::NoSource(gathered.pin_path.into())),
-        };
-        let id = netns.id();
-        let job = Job {
-            keeper: self.keeper.clone(),
-            session: Arc::clone(session),
-            config: config.hash,
-            profile: profile.name.clone(),
-            pod: pod.clone(),
-            name: gathered.name.clone(),
-            source: source.clone(),
-            netns,
-        };
-        match job.run().await {
-            Ok(pinned) => {
-                if pinned == Pinned::Now {
-                    metrics::PINNED.count();
-                }
-                locked(&self.pods).pinned(&pod.sandbox, &gathered.name, id);
-                self.occasions.pinned(&gathered.name, &source);
-                Ok(())
-            }
+    /// Stop and Remove: occasions. Nothing here can fail the event.
+    fn ended(&self, event: Event, pod: &api::PodSandbox) {
+        let line = Line::event(event.name());
+        let sandbox = match SandboxId::try_from(pod.id.as_str()) {
+            Ok(sandbox) => sandbox,
             Err(error) => {
-                metrics::PIN_FAILED.count();
-                Err(error)
+                log::warn!("{}", line.with("verdict", "leave").with("reason", "no-sandbox-id").with("error", error));
+                return;
             }
-        }
-    }
-
-    /// Stop and Remove: a mark and an occasion. Nothing here can fail the event.
-    fn ended(&self, event: &str, pod: &api::PodSandbox, removed: bool) {
-        let started = Instant::now();
-        let Ok(sandbox) = SandboxId::try_from(pod.id.as_str()) else {
-            log::warn!(
-                "{}",
-                Line::event(event).with("sandbox", &pod.id).with("error", "not a sandbox id; nothing of berth's")
-            );
-            return;
         };
         let name = PinName::of(&self.current().scope, &sandbox);
-        if removed && let Err(error) = self.keeper.mark_removed(&name, Duration::ZERO) {
-            log::warn!("{}", Line::event(event).with("sandbox", &sandbox).with("error", chain(&error)));
-        }
-        self.occasions.happened(&name);
-        let line = Line::event(event)
-            .with("pod", format_args!("{}/{}", pod.namespace, pod.name))
-            .with("sandbox", sandbox)
-            .with("us", started.elapsed().as_micros());
-        log::info!("{line}");
+        let known = locked(&self.pods).netns(&sandbox).is_some();
+        self.occasions.ended(&name, event == Event::RemovePodSandbox);
+        let line = line.with("pod", format_args!("{}/{}", pod.namespace, pod.name)).with("sandbox", sandbox);
+        let reason = if known { "pin-settled-by-rule" } else { "no-pin" };
+        log::info!("{}", line.with("verdict", "leave").with("reason", reason).with("us", 0));
     }
 }
 
-/// One pin to make, owning all it needs: it may have to wait for a lock, and no wait may stop the event loop.
-struct Job {
-    keeper: Keeper,
-    session: Arc<Session>,
-    config: u64,
-    profile: String,
-    pod: PodView,
-    name: PinName,
-    source: PathBuf,
-    netns: Netns,
-}
-
-impl Job {
-    /// Here and now if nobody else is at the sandbox, else on a thread that may wait.
-    async fn run(self) -> Result<Pinned, Failure> {
-        match self.attempt(Duration::ZERO) {
-            Err(error) if error.is_busy() => {}
-            done => return Ok(done?),
-        }
-        let name = self.name.clone();
-        let patience = PATIENCE.min(self.session.request_timeout / 2);
-        let waited = tokio::task::spawn_blocking(move || self.attempt(patience)).await;
-        Ok(waited.map_err(|error| Failure::Lost(name, error))??)
-    }
-
-    fn attempt(&self, patience: Duration) -> Result<Pinned, ApplyError> {
-        let wanted = Wanted {
-            name: &self.name,
-            netns: &self.netns,
-            source: &self.source,
-            forbidden: &self.session.host,
-            scope: &self.session.scope,
-            sandbox: self.pod.sandbox.as_str(),
-            pod: &self.pod.pod,
-            handler: &self.pod.handler,
-            door: Door::Nri.as_str(),
-            profile: &self.profile,
-            config: self.config,
-            pid_ns: self.session.pid_ns,
-        };
-        self.keeper.pin(&wanted, patience)
-    }
+/// What CreateContainer comes to.
+struct Member {
+    verdict: Verdict,
+    pin_path: String,
+    /// Why it could not be carried out, and what the profile says to that.
+    failed: Option<(Failure, OnFailure)>,
 }
 
 #[async_trait::async_trait]
@@ -309,7 +202,8 @@ impl Plugin for NriDoor {
     }
 
     fn session(&self, state: SessionState) {
-        self.readiness.follow(state, locked(&self.session).reaches());
+        let ready = self.readiness.follow(state, locked(&self.session).can_pin());
+        log::info!("{}", Line::message("session").with("state", format_args!("{state:?}")).with("ready", ready));
         if state == SessionState::Closed {
             metrics::SESSIONS_LOST.count();
         }
@@ -322,13 +216,16 @@ impl Plugin for NriDoor {
     ) -> Answer<Vec<api::ContainerUpdate>> {
         let started = Instant::now();
         let views = self.take_over(&pods);
+        let scope = self.current().scope.clone();
+        let ids = pods.iter().filter_map(|pod| SandboxId::try_from(pod.id.as_str()).ok());
+        let names = ids.map(|id| PinName::of(&scope, &id)).collect();
         let line = Line::event("Synchronize")
             .with("pods", pods.len())
             .with("containers", containers.len())
             .with("selected", views)
             .with("us", started.elapsed().as_micros());
         log::info!("{line}");
-        self.occasions.synchronized();
+        self.occasions.synchronized(names);
         Ok(Vec::new())
     }
 
@@ -345,7 +242,7 @@ impl Plugin for NriDoor {
         let line =
             Line::event(EVENT).with("pod", &view.pod).with("sandbox", &view.sandbox).with("handler", &view.handler);
         match self.sandbox(&view).await {
-            Ok(verdict) => log::info!("{}", answer::said(line, &verdict, started)),
+            Ok(verdict) => log::info!("{}", answer::sandbox(line, &verdict, started)),
             Err(error) => {
                 let line = line.with("verdict", "retry").with("reason", "pin-failed").with("error", chain(&error));
                 log::error!("{}", line.with("us", started.elapsed().as_micros()));
@@ -355,12 +252,12 @@ impl Plugin for NriDoor {
     }
 
     async fn stop_pod_sandbox(&self, pod: api::PodSandbox) -> Answer<()> {
-        self.ended("StopPodSandbox", &pod, false);
+        self.ended(Event::StopPodSandbox, &pod);
         Ok(())
     }
 
     async fn remove_pod_sandbox(&self, pod: api::PodSandbox) -> Answer<()> {
-        self.ended("RemovePodSandbox", &pod, true);
+        self.ended(Event::RemovePodSandbox, &pod);
         Ok(())
     }
 
@@ -375,8 +272,7 @@ impl Plugin for NriDoor {
             log::error!("{}", Line::event("CreateContainer").with("verdict", "refuse").with("error", &text));
             Refusal::new(RefusalCode::InvalidArgument, text)
         })?;
-        let (verdict, applied) = self.member(&view, &container).await;
-        let pin = self.keeper.store.path(&PinName::of(&self.current().scope, &view.sandbox));
-        answer::container(&view, &container, &pin, verdict, applied, started)
+        let member = self.member(&view, &container).await;
+        answer::container(&view, &container, member, started)
     }
 }

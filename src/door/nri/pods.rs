@@ -17,10 +17,8 @@ pub(super) struct Pods {
 impl Pods {
     /// Notes that the pin `name` of `sandbox` holds `id`.
     pub(super) fn pinned(&mut self, sandbox: &SandboxId, name: &PinName, id: NetnsId) {
-        if let Some(before) = self.by_sandbox.insert(sandbox.clone(), id)
-            && before != id
-        {
-            self.by_netns.remove(&before);
+        if let Some(before) = self.by_sandbox.insert(sandbox.clone(), id) {
+            self.disown(before, sandbox);
         }
         self.by_netns.insert(id, sandbox.clone());
         self.by_name.insert(name.clone(), sandbox.clone());
@@ -39,9 +37,14 @@ impl Pods {
     /// Forgets a pin that is gone.
     pub(super) fn forget(&mut self, name: &PinName) {
         let Some(sandbox) = self.by_name.remove(name) else { return };
-        if let Some(id) = self.by_sandbox.remove(&sandbox)
-            && self.by_netns.get(&id) == Some(&sandbox)
-        {
+        if let Some(id) = self.by_sandbox.remove(&sandbox) {
+            self.disown(id, &sandbox);
+        }
+    }
+
+    /// `id` does not lead to `sandbox` any more; it may lead to another by now.
+    fn disown(&mut self, id: NetnsId, sandbox: &SandboxId) {
+        if self.by_netns.get(&id) == Some(sandbox) {
             self.by_netns.remove(&id);
         }
     }

@@ -7,9 +7,9 @@ use crate::decide::facts::Swap;
 use crate::exit::chain;
 use crate::identity::{Engine, Scope};
 use crate::logging::Line;
-use crate::netns::{NetnsId, Reach, host_ids};
+use crate::netns::{Peek, Reach, host_ids};
 use crate::nri::{Answer, Event, EventMask, Refusal, RefusalCode, Runtime, SessionState, api};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Session {
     pub(super) scope: Scope,
     pub(super) swap: Swap,
-    /// The host's own network namespaces.
-    pub(super) host: Vec<NetnsId>,
-    /// `/proc/<pid>` of the engine's view is `/proc/<pid>` here.
+    /// The procfs of `sight` numbers processes as the engine does.
     pub(super) sees_engine: bool,
     /// The pid namespace that shows the engine's tasks, by inode.
     pub(super) pid_ns: Option<u64>,
     pub(super) request_timeout: Duration,
     pub(super) sight: Sight,
+    /// Whether pins reach the engine, in words.
+    pub(super) reach: String,
 }
 
 impl Session {
@@ -41,17 +41,25 @@ impl Session {
         Self {
             scope: Scope::cri(Engine::Other),
             swap: Swap::PinsDoNotReach,
-            host: Vec::new(),
             sees_engine: false,
             pid_ns: None,
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
             sight: Sight::here(host_proc),
+            reach: String::new(),
         }
     }
 
-    /// Whether pins reach the engine.
-    pub(super) fn reaches(&self) -> bool {
-        self.swap != Swap::PinsDoNotReach
+    /// Whether pins can be made: they reach the engine, and the host's namespace is known not to be among them.
+    pub(super) fn can_pin(&self) -> bool {
+        !matches!(self.swap, Swap::PinsDoNotReach | Swap::HostNotVisible)
+    }
+
+    /// Where a path of the engine's view of `/proc` is to be looked at; `None` if the engine's processes cannot be seen.
+    pub(super) fn path_here(&self, path: &str) -> Option<PathBuf> {
+        match path.strip_prefix("/proc/") {
+            Some(below) => self.sees_engine.then(|| self.sight.proc.join(below)),
+            None => Some(PathBuf::from(path)),
+        }
     }
 }
 
@@ -66,8 +74,10 @@ impl Readiness {
         self.0.load(Ordering::Acquire)
     }
 
-    pub(super) fn follow(&self, state: SessionState, reaches: bool) {
-        self.0.store(state == SessionState::Synchronized && reaches, Ordering::Release);
+    pub(super) fn follow(&self, state: SessionState, can_pin: bool) -> bool {
+        let ready = state == SessionState::Synchronized && can_pin;
+        self.0.store(ready, Ordering::Release);
+        ready
     }
 }
 
@@ -82,36 +92,63 @@ impl NriDoor {
             let text = format!("berth: runtime {:?} is not one it knows; containerd and cri-o are", runtime.name);
             return Err(Refusal::new(RefusalCode::FailedPrecondition, text));
         }
-        let sight = Sight::here(self.config().host_proc.as_deref());
-        let reach = self.reach(runtime.peer_pid, &sight.proc);
-        let swap = match &reach {
-            Reach::No(_) => Swap::PinsDoNotReach,
-            _ if !runtime.nri.namespaces => Swap::RuntimeCannot,
-            _ => Swap::Possible,
-        };
+        let session = self.session_with(runtime, engine);
+        let config = self.config();
         let line = Line::message("connected")
+            .with("version", crate::VERSION)
+            .with("commit", crate::COMMIT)
             .with("runtime", &runtime.name)
             .with("runtime_version", &runtime.version)
             .with("nri", format_args!("{:?}", runtime.nri.level))
             .with("can_swap_netns", runtime.nri.namespaces)
-            .with("reach", &reach);
-        match swap {
-            Swap::PinsDoNotReach => log::error!("{}", line.with("effect", "nothing is pinned or swapped; not ready")),
-            Swap::RuntimeCannot => {
-                log::warn!("{}", line.with("effect", "members keep their path; wrap the handler with an interposer"))
-            }
-            Swap::Possible => log::info!("{line}"),
+            .with("reach", &session.reach)
+            .with("sees_tasks", session.sight.all)
+            .with("config", &config.origin)
+            .with("profiles", &*config);
+        let effect = match session.swap {
+            Swap::Possible => None,
+            Swap::PinsDoNotReach => Some(
+                "nothing is pinned or swapped; not ready: mount the netns directory with Bidirectional propagation",
+            ),
+            Swap::HostNotVisible => Some(
+                "nothing is pinned or swapped; not ready: share the host's pid namespace, or mount its /proc and set hostProc",
+            ),
+            Swap::RuntimeCannot => Some("members keep their path; wrap the handler with an interposer"),
+        };
+        match effect {
+            None => log::info!("{line}"),
+            Some(effect) if session.can_pin() => log::warn!("{}", line.with("effect", effect)),
+            Some(effect) => log::error!("{}", line.with("effect", effect)),
         }
-        let sees_engine = runtime.peer_pid.is_some();
-        Ok(Session {
+        Ok(session)
+    }
+
+    fn session_with(&self, runtime: &Runtime, engine: Engine) -> Session {
+        let sight = Sight::here(self.config().host_proc.as_deref());
+        let reach = self.reach(runtime.peer_pid, &sight.proc);
+        let sees_engine = runtime.peer_pid.is_some() || sight.all;
+        let witness = runtime.peer_pid.map_or_else(|| "1".to_owned(), |pid| pid.to_string());
+        let host_known = sees_engine && Peek::at(&sight.proc.join(witness).join("ns/net")).is_ok();
+        let swap = match &reach {
+            Reach::No(_) => Swap::PinsDoNotReach,
+            _ if !host_known => Swap::HostNotVisible,
+            _ if !runtime.nri.namespaces => Swap::RuntimeCannot,
+            _ => Swap::Possible,
+        };
+        Session {
             scope: Scope::cri(engine),
             swap,
-            host: host_ids(&sight.proc, runtime.peer_pid),
             sees_engine,
-            pid_ns: sight.pid_ns.filter(|_| sees_engine),
+            pid_ns: sight.pid_ns.filter(|_| runtime.peer_pid.is_some()),
             request_timeout: runtime.request_timeout.unwrap_or(DEFAULT_REQUEST_TIMEOUT),
-            sight: Sight { all: sight.all || sees_engine, ..sight },
-        })
+            sight: Sight {
+                all: sees_engine,
+                mounts: !matches!(reach, Reach::No(_)),
+                host: host_ids(&sight.proc, runtime.peer_pid),
+                ..sight
+            },
+            reach: reach.to_string(),
+        }
     }
 
     /// The runtime hands a plugin that it has launched the file in its NRI configuration directory.
@@ -150,7 +187,8 @@ impl NriDoor {
             .filter(|pod| config.policy.select(&pod.handler, &pod.pod.namespace).is_some())
             .collect();
         let count = selected.len();
-        locked(&self.backlog).extend(selected);
+        // A list that was not caught up with is older than this one.
+        *locked(&self.backlog) = selected.into();
         count
     }
 }

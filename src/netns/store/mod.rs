@@ -15,7 +15,7 @@ use super::create;
 use super::dir::{Dir, Probe};
 use super::error::{NetnsError, OnPath, Result};
 use super::handle::NetnsId;
-use super::{Reach, reach};
+use super::{Reach, mountinfo, reach};
 use crate::pin::{self, PinName};
 use crate::sys;
 
@@ -139,22 +139,21 @@ impl Store {
         Ok(listing)
     }
 
-    /// The other files of the directory, pins excepted, that are the namespace `id`: while there is one, whoever made it
-    /// (the engine) still holds the namespace.
+    /// Where else the namespace `id` is mounted, pins of this directory excepted: while it is somewhere, whoever mounted
+    /// it there (the engine) still holds the namespace. Asks the calling thread's mountinfo, in which the root of a mount
+    /// of nsfs reads `net:[<inode>]` (proc_pid_mountinfo(5)).
     ///
     /// # Errors
-    /// [`NetnsError::Io`], [`NetnsError::Directory`].
-    pub fn others(&self, id: NetnsId) -> Result<Vec<String>> {
-        let Some(dir) = Dir::open(&self.path)? else {
-            return Ok(Vec::new());
+    /// [`NetnsError::Io`].
+    pub fn others(&self, id: NetnsId) -> Result<Vec<PathBuf>> {
+        let text = std::fs::read(mountinfo::OWN_MOUNTS).on("read", Path::new(mountinfo::OWN_MOUNTS))?;
+        let root = format!("net:[{}]", id.ino);
+        let elsewhere = |point: &Path| {
+            let name = point.file_name().is_some_and(|name| pin::claims(&name.to_string_lossy()));
+            !(name && point.parent() == Some(&self.path))
         };
-        let mut found = Vec::new();
-        for file in self.names(&dir)?.into_iter().filter(|file| !pin::claims(file)) {
-            if dir.stat(&file)?.is_some_and(|stat| NetnsId::of(&stat) == id) {
-                found.push(file);
-            }
-        }
-        Ok(found)
+        let mounts = mountinfo::parse(&text).into_iter().filter(|mount| mount.root == Path::new(&root));
+        Ok(mounts.map(|mount| mount.point).filter(|point| elsewhere(point)).collect())
     }
 
     /// Creates a network namespace with `lo` up and pins it.

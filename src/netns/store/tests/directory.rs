@@ -1,10 +1,12 @@
 //! The directory itself: what is trusted, what is listed, what is swapped.
 
+#![allow(clippy::disallowed_methods)] // does by hand what engines do
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use nix::mount::MsFlags;
+use nix::mount::{MntFlags, MsFlags, umount2};
 
 use crate::netns::testing::{bind, engine_file, isolated, name, new_netns, same, with_store};
 use crate::netns::{NetnsError, PinState, Store};
@@ -99,10 +101,12 @@ fn others_are_the_engines_files_of_the_same_namespace() {
         fs::write("/run/netns/plain", "").unwrap();
         store.adopt(&name("a"), &ns, &[]).unwrap();
         store.adopt(&name("b"), &ns, &[]).unwrap();
-        assert_eq!(store.others(ns.id()).unwrap(), ["cni-1"]);
-        // Unmounted but not yet removed: no proof any more.
+        assert_eq!(store.others(ns.id()).unwrap(), [Path::new("/run/netns/cni-1")]);
+        // One that another mount covers holds the namespace all the same; one that is unmounted does not.
         engine_file("/run/netns/cni-3", &ns);
         bind("/proc/version", "/run/netns/cni-3", MsFlags::empty());
-        assert_eq!(store.others(ns.id()).unwrap(), ["cni-1"]);
+        assert_eq!(store.others(ns.id()).unwrap(), ["/run/netns/cni-1", "/run/netns/cni-3"].map(Path::new));
+        umount2("/run/netns/cni-1", MntFlags::MNT_DETACH).unwrap();
+        assert_eq!(store.others(ns.id()).unwrap(), [Path::new("/run/netns/cni-3")]);
     });
 }

@@ -1,0 +1,58 @@
+//! Noting what an engine says, or no longer says, of a pod: only ever in its record.
+
+use super::{ApplyError, Keeper};
+use crate::clock::Boottime;
+use crate::fsutil::Lock;
+use crate::identity::Scope;
+use crate::ledger::LedgerError;
+use crate::ledger::record::Record;
+use crate::lifecycle::Source;
+use crate::pin::PinName;
+use std::collections::HashSet;
+use std::time::Duration;
+
+impl Keeper {
+    /// Notes that the engine has removed the pod of `name`. `Ok` if there is no record, or it says so already.
+    ///
+    /// # Errors
+    /// The record cannot be read or written.
+    pub fn mark_removed(&self, name: &PinName, patience: Duration) -> Result<(), ApplyError> {
+        let Some(_) = self.ledger.get(name)? else { return Ok(()) };
+        let lock = self.ledger.lock(name, patience)?;
+        match self.ledger.get(name)? {
+            Some(record) if record.removed.is_none() => {
+                Ok(self.ledger.put(name, &Record { removed: Some(Boottime::now()), ..record })?)
+            }
+            Some(_) => Ok(()),
+            None => discard(lock),
+        }
+    }
+
+    /// The pins of `scope` that are not among `pods`, all of its pods, and whose source cannot be observed from here:
+    /// the others' ends will be seen. Being absent from a list is no death (a pod in creation may be missing), so a
+    /// removal noted for it still costs the grace and every task, and a door that pins it again takes it back.
+    ///
+    /// # Errors
+    /// The records cannot be listed.
+    pub fn unobservable_and_absent(
+        &self,
+        scope: &Scope,
+        pods: &HashSet<PinName>,
+        seen: &HashSet<PinName>,
+    ) -> Result<Vec<PinName>, ApplyError> {
+        let records = self.ledger.list()?.records.into_iter();
+        let absent = |(name, record): &(PinName, Record)| {
+            record.engine == scope.engine.as_str()
+                && record.scope == scope.root
+                && record.removed.is_none()
+                && !pods.contains(name)
+                && self.look(name, record, seen.contains(name)).source == Source::Unobservable
+        };
+        Ok(records.filter(absent).map(|(name, _)| name).collect())
+    }
+}
+
+/// A lock taken for a pin that was released meanwhile, together with the lock of then: this file is a new one.
+pub(super) fn discard(lock: Lock) -> Result<(), ApplyError> {
+    Ok(lock.remove().map_err(LedgerError::from)?)
+}

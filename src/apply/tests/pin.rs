@@ -1,0 +1,68 @@
+//! Pinning, and what it takes back.
+
+use super::*;
+
+#[test]
+fn pinning_twice_changes_nothing_the_second_time() {
+    isolated(|| {
+        let node = Node::new();
+        let before = node.record();
+        assert_eq!(node.pin(&[]).expect("again"), Pinned::Already);
+        assert_eq!(node.record(), before);
+        assert!(node.held());
+    });
+}
+
+#[test]
+fn the_hosts_namespace_is_refused_and_leaves_no_record() {
+    isolated(|| {
+        let mut node = Node::new();
+        node.engine_lets_go();
+        assert_eq!(node.settle(), Some(Outcome::Released(Why::GoneAndEmpty)));
+        let host = new_netns();
+        engine_file(&node.engine, &host);
+        let error = node.pin(&[host.id()]).expect_err("forbidden").to_string();
+        assert!(error.contains("is the host's own"), "{error}");
+        assert_eq!(node.record(), None);
+        assert_eq!(node.keeper.store.state(&node.name).expect("state"), PinState::Absent);
+    });
+}
+
+#[test]
+fn a_pin_that_cannot_be_made_takes_its_record_back() {
+    isolated(|| {
+        let mut node = Node::new();
+        node.engine_lets_go();
+        node.settle();
+        engine_file(&node.engine, &new_netns());
+        fs::create_dir("/run/netns/berth-s1").expect("something foreign in its place");
+        let error = node.pin(&[]).expect_err("occupied").to_string();
+        assert!(error.contains("/run/netns/berth-s1") && error.contains("directory"), "{error}");
+        assert_eq!(node.record(), None);
+        assert!(Path::new("/run/netns/berth-s1").is_dir(), "what is not ours stays");
+    });
+}
+
+#[test]
+fn a_pod_that_is_pinned_again_is_not_removed_any_more() {
+    isolated(|| {
+        let node = Node::new();
+        node.keeper.mark_removed(&node.name, Duration::ZERO).expect("mark");
+        assert!(node.record().expect("record").removed.is_some());
+        assert_eq!(node.pin(&[]).expect("again"), Pinned::Already);
+        assert_eq!(node.record().expect("record").removed, None);
+    });
+}
+
+#[test]
+fn a_pin_of_another_namespace_is_found_before_its_record_is_overwritten() {
+    isolated(|| {
+        let node = Node::new();
+        node.engine_lets_go();
+        engine_file(&node.engine, &new_netns());
+        let before = node.record();
+        let error = node.pin(&[]).expect_err("occupied").to_string();
+        assert!(error.contains("is taken by network namespace"), "{error}");
+        assert_eq!(node.record(), before);
+    });
+}
