@@ -1,6 +1,6 @@
 //! From a verdict to an NRI answer, a count and a line in the log.
 
-use super::gather::PodView;
+use super::gather::{NETWORK, PodView};
 use super::{Failure, Member};
 use crate::decide::policy::OnFailure;
 use crate::decide::verdict::{Netns, Plan, Reason, Verdict};
@@ -8,7 +8,6 @@ use crate::exit::chain;
 use crate::logging::Line;
 use crate::metrics;
 use crate::nri::{Answer, Refusal, RefusalCode, api};
-use oci_spec::runtime::LinuxNamespaceType;
 use std::time::Instant;
 
 /// Adds a verdict and the time it took to a line.
@@ -126,7 +125,7 @@ fn adjusted(plan: Plan, pin_path: String) -> api::CreateContainerResponse {
     adjust.annotations.extend(plan.remove.into_iter().map(|key| (format!("-{key}"), String::new())));
     if plan.netns == Netns::Swap {
         let mut namespace = api::LinuxNamespace::new();
-        namespace.type_ = LinuxNamespaceType::Network.to_string();
+        namespace.type_ = NETWORK.to_owned();
         namespace.path = pin_path;
         adjust.linux.mut_or_insert_default().namespaces.push(namespace);
     }

@@ -9,9 +9,11 @@ use crate::logging::Line;
 use crate::netns::{Netns, NetnsError, NetnsId, Peek};
 use crate::nri::api;
 use crate::pin::PinName;
-use oci_spec::runtime::LinuxNamespaceType;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The type of a network namespace in `linux.namespaces[]` (OCI runtime specification).
+pub(super) const NETWORK: &str = "network";
 
 /// An NRI event cannot change a sandbox's annotations, so those are not asked about.
 pub(super) const NO_ANNOTATIONS: &dyn Annotations = &BTreeMap::new();
@@ -42,8 +44,7 @@ impl PodView {
 
 /// The path of the network namespace entry; an empty one is none.
 fn network(namespaces: &[api::LinuxNamespace]) -> Option<&str> {
-    let network = LinuxNamespaceType::Network.to_string();
-    let entry = namespaces.iter().find(|namespace| namespace.type_ == network)?;
+    let entry = namespaces.iter().find(|namespace| namespace.type_ == NETWORK)?;
     (!entry.path.is_empty()).then_some(entry.path.as_str())
 }
 
