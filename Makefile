@@ -23,8 +23,8 @@ lint: ## format, clippy with warnings denied, cargo-deny
 	cargo clippy --locked --all-targets -- --deny warnings
 	@scripts/deny
 
-bench: ## the figures of docs/benchmarks.md
-	cargo bench --locked
+bench: ## the figures of docs/benchmarks.md, of the static binary (root)
+	BERTH_BIN=$$(scripts/build) cargo bench --locked
 
 clean: ## remove what was built here; the cache of the provisioning stays
 	cargo clean
