@@ -12,12 +12,14 @@ COPY protos protos
 COPY src src
 COPY benches benches
 RUN cargo build --locked --release --target "$(uname -m)-unknown-linux-musl" \
-    && install -D "target/$(uname -m)-unknown-linux-musl/release/berth" /out/berth
+    && install -D "target/$(uname -m)-unknown-linux-musl/release/berth" /out/berth \
+    # Engines say /var/run/netns and /var/run/nri; on their nodes /var/run is a link.
+    && mkdir -p /out/var && ln -s ../run /out/var/run
 
 FROM scratch
 LABEL org.opencontainers.image.title="berth" \
       org.opencontainers.image.description="Sandbox identity and persistent network namespaces for sandboxed container runtimes" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=build /out/berth /berth
+COPY --from=build /out/ /
 ENTRYPOINT ["/berth"]
 CMD ["nri"]

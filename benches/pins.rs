@@ -2,7 +2,7 @@
 //! Both sides take turns in one run, so that what else the machine does falls on both; ratios, with their spread.
 //!
 //! Root. Runs in mount and network namespaces of its own, on a tmpfs.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a bench")]
 #![allow(unsafe_code, clippy::disallowed_methods, reason = "the bare side is bare on purpose")]
 
 use std::fs::{self, File};

@@ -46,8 +46,6 @@ struct Warden {
     removed: HashSet<PinName>,
     /// What has been complained of, and about which pin, so that it is not repeated at every look.
     complaints: HashSet<(Option<PinName>, String)>,
-    /// Some directory cannot be watched.
-    unwatched: bool,
     /// The full list of pods has come at least once. Before, a pin without a record may be anybody's.
     caught_up: bool,
     next_full: Instant,
@@ -71,7 +69,6 @@ pub(super) async fn run(keeper: Keeper, door: Arc<NriDoor>, board: Arc<Board>, m
         draining: HashSet::new(),
         removed: HashSet::new(),
         complaints: HashSet::new(),
-        unwatched: false,
         caught_up: false,
         next_full: now,
         next_drain: now,
@@ -101,7 +98,10 @@ impl Warden {
             Occasion::Noticed(noticed) if noticed.anything => self.look(None).await,
             Occasion::Noticed(noticed) => self.look(Some(noticed.names)).await,
             Occasion::Tick if Instant::now() >= self.next_full => self.look(None).await,
-            Occasion::Tick => self.look(Some(self.draining.clone())).await,
+            Occasion::Tick => {
+                self.look(Some(self.draining.clone())).await;
+                self.next_drain = Instant::now() + TICK_DRAINING;
+            }
         }
     }
 
@@ -128,10 +128,7 @@ impl Warden {
         match self.watch.add(name, source) {
             Added::Already => return None,
             Added::Now => {}
-            Added::Unwatched => {
-                self.unwatched = true;
-                self.next_full = self.next_full.min(Instant::now() + TICK_UNWATCHED);
-            }
+            Added::Unwatched => self.next_full = self.next_full.min(Instant::now() + TICK_UNWATCHED),
         }
         if std::fs::symlink_metadata(source).is_ok() {
             self.seen.insert(name.clone());
@@ -162,7 +159,7 @@ impl Warden {
     async fn look(&mut self, names: Option<HashSet<PinName>>) {
         let (all, everything) = (names.is_none(), self.caught_up);
         let (keeper, sight) = (self.keeper.clone(), self.door.sight());
-        let (mut seen, removed) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.removed));
+        let (mut seen, removed) = (std::mem::take(&mut self.seen), self.removed.clone());
         let pass = tokio::task::spawn_blocking(move || {
             let mut complaints = Vec::new();
             let unmarked = mark(&keeper, removed, &mut complaints);
@@ -176,27 +173,17 @@ impl Warden {
             settlement.errors.append(&mut complaints);
             (settlement, seen, unmarked)
         });
+        if all {
+            // Before its outcome is noted, which may ask for the next one earlier.
+            self.next_full = Instant::now() + TICK;
+        }
         match pass.await {
             Ok((settlement, seen, unmarked)) => {
-                self.seen = seen;
-                self.removed.extend(unmarked);
-                self.schedule(all);
+                (self.seen, self.removed) = (seen, unmarked);
                 let late = self.note(settlement, all);
                 self.draining.extend(late);
             }
-            Err(error) => {
-                self.schedule(all);
-                self.complain(None, format!("a pass over the pins ended early: {error}"));
-            }
-        }
-    }
-
-    fn schedule(&mut self, all: bool) {
-        let now = Instant::now();
-        self.next_drain = now + TICK_DRAINING;
-        if all {
-            self.unwatched = false;
-            self.next_full = now + TICK;
+            Err(error) => self.complain(None, format!("a pass over the pins ended early: {error}")),
         }
     }
 
@@ -275,14 +262,14 @@ fn mark(
     keeper: &Keeper,
     removed: HashSet<PinName>,
     complaints: &mut Vec<(Option<PinName>, ApplyError)>,
-) -> Vec<PinName> {
-    let mut again = Vec::new();
+) -> HashSet<PinName> {
+    let mut again = HashSet::new();
     for name in removed {
         if let Err(error) = keeper.mark_removed(&name, Duration::ZERO) {
             if !error.is_busy() {
                 complaints.push((Some(name.clone()), error));
             }
-            again.push(name);
+            again.insert(name);
         }
     }
     again

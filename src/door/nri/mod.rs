@@ -168,6 +168,7 @@ impl NriDoor {
 
     /// Stop and Remove: occasions. Nothing here can fail the event.
     fn ended(&self, event: Event, pod: &api::PodSandbox) {
+        let started = Instant::now();
         let line = Line::event(event.name());
         let sandbox = match SandboxId::try_from(pod.id.as_str()) {
             Ok(sandbox) => sandbox,
@@ -181,7 +182,10 @@ impl NriDoor {
         self.occasions.ended(&name, event == Event::RemovePodSandbox);
         let line = line.with("pod", format_args!("{}/{}", pod.namespace, pod.name)).with("sandbox", sandbox);
         let reason = if known { "pin-settled-by-rule" } else { "no-pin" };
-        log::info!("{}", line.with("verdict", "leave").with("reason", reason).with("us", 0));
+        log::info!(
+            "{}",
+            line.with("verdict", "leave").with("reason", reason).with("us", started.elapsed().as_micros())
+        );
     }
 }
 
