@@ -52,7 +52,7 @@ fn binary() -> PathBuf {
 
 /// A pod with a network namespace of its own, as an engine would have made it.
 fn pod(engine: &Store, id: &str) -> PodSandbox {
-    let name = PinName::new(id).unwrap();
+    let name = PinName::parse(&format!("berth-{id}")).unwrap();
     engine.create(&name).expect("create a network namespace (root)");
     let mut pod = fake_runtime::pod(id);
     pod.runtime_handler = "kata".into();

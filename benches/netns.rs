@@ -82,7 +82,7 @@ fn fd_path(fd: &impl AsRawFd) -> String {
 fn pins(c: &mut Criterion) {
     enter();
     let store = Store::open(Path::new(DIR)).unwrap();
-    let name = PinName::new("bench").unwrap();
+    let name = PinName::parse("berth-bench").unwrap();
     let ns = Netns::current().unwrap();
     let file = File::open("/proc/thread-self/ns/net").unwrap();
     let source = fd_path(&file);

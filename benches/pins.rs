@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use berth::apply::{Keeper, Mode, Sight, Wanted, Which};
+use berth::decide::verdict::Reason;
 use berth::identity::{Engine, PodRef, SandboxId, Scope};
 use berth::ledger::record::Record;
 use berth::netns::Netns;
@@ -172,6 +173,7 @@ fn main() {
             handler: "kata",
             door: "nri",
             profile: "default",
+            verdict: Reason::IdentityAndNetns,
             config: 1,
             pid_ns: Some(1),
         };

@@ -17,13 +17,15 @@ pub enum IdError {
         /// Which id.
         what: &'static str,
     },
-    /// Longer than [`MAX_ID_LEN`].
-    #[error("{what} has {len} characters, at most {MAX_ID_LEN} are accepted")]
+    /// Longer than accepted.
+    #[error("{what} has {len} characters, at most {most} are accepted")]
     TooLong {
         /// Which id.
         what: &'static str,
         /// Its length in bytes.
         len: usize,
+        /// How long it may be.
+        most: usize,
     },
     /// A character that could leave a directory, break a line, or start a hidden name.
     #[error(
@@ -41,12 +43,13 @@ pub enum IdError {
     },
 }
 
-fn check_id(what: &'static str, id: &str) -> Result<(), IdError> {
+/// Checks that `id` is what engines' ids are made of, and no longer than `most`.
+pub(crate) fn check_id(what: &'static str, id: &str, most: usize) -> Result<(), IdError> {
     if id.is_empty() {
         return Err(IdError::Empty { what });
     }
-    if id.len() > MAX_ID_LEN {
-        return Err(IdError::TooLong { what, len: id.len() });
+    if id.len() > most {
+        return Err(IdError::TooLong { what, len: id.len(), most });
     }
     let bad = id
         .chars()
@@ -76,7 +79,7 @@ macro_rules! id_type {
             type Error = IdError;
 
             fn try_from(id: &str) -> Result<Self, IdError> {
-                check_id($what, id)?;
+                check_id($what, id, MAX_ID_LEN)?;
                 Ok(Self(id.into()))
             }
         }
@@ -93,11 +96,6 @@ id_type! {
     /// The id the engine gave a pod sandbox. Holds: usable as a part of a file name.
     SandboxId, "sandbox id"
 }
-id_type! {
-    /// The id the engine gave a container. Holds: usable as a part of a file name.
-    ContainerId, "container id"
-}
-
 /// The Kubernetes pod, as the engine knows it. Free text: quoted wherever it is printed, never part of a path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct PodRef {

@@ -57,6 +57,7 @@ fn record() -> Record {
         handler: "vm".into(),
         door: "nri".into(),
         profile: "default".into(),
+        verdict: "identity-and-netns".into(),
         config: "0".into(),
         origin: Origin::Adopted,
         source: Source { path: "/run/netns/cni-1".into(), parent: id },

@@ -2,6 +2,7 @@
 
 use super::{ApplyError, Keeper, file_id};
 use crate::clock::Boottime;
+use crate::decide::verdict::Reason;
 use crate::fsutil::{FileError, Lock};
 use crate::ledger::LedgerError;
 use crate::ledger::record::{FileId, Origin, Pod, Record, Source, VERSION};
@@ -34,6 +35,8 @@ pub struct Wanted<'a> {
     pub door: &'static str,
     /// The profile.
     pub profile: &'a str,
+    /// What was decided.
+    pub verdict: Reason,
     /// The configuration.
     pub config: u64,
     /// The pid namespace in which the pod's tasks can be seen, if the door can tell.
@@ -158,6 +161,7 @@ impl Wanted<'_> {
             handler: self.handler.to_owned(),
             door: self.door.to_owned(),
             profile: self.profile.to_owned(),
+            verdict: self.verdict.as_str().to_owned(),
             config: format!("{:016x}", self.config),
             origin: Origin::Adopted,
             source: Source { path: self.source.to_owned(), parent },

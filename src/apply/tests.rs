@@ -6,6 +6,7 @@ mod rule;
 
 use super::*;
 use crate::clock::Boottime;
+use crate::decide::verdict::Reason;
 use crate::identity::{Engine, PodRef, SandboxId, Scope};
 use crate::ledger::record::Record;
 use crate::lifecycle::{DRAIN_LIMIT, GRACE, Why};
@@ -55,6 +56,7 @@ impl Node {
             handler: "kata",
             door: "nri",
             profile: "default",
+            verdict: Reason::IdentityAndNetns,
             config: 7,
             pid_ns: pid_namespace(),
         };

@@ -71,6 +71,8 @@ pub struct Record {
     pub door: String,
     /// The profile under which it did.
     pub profile: String,
+    /// What had been decided, in a word.
+    pub verdict: String,
     /// The configuration it had, by hash.
     pub config: String,
     /// Adopted or created.
@@ -148,6 +150,7 @@ pub(crate) mod tests {
             handler: "kata".into(),
             door: "nri".into(),
             profile: "default".into(),
+            verdict: "identity-and-netns".into(),
             config: "0123456789abcdef".into(),
             origin: Origin::Adopted,
             source: Source { path: "/run/netns/cni-1".into(), parent: FileId { dev: 1, ino: 2 } },

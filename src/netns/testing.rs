@@ -114,7 +114,7 @@ pub(crate) fn new_netns() -> Netns {
 }
 
 pub(crate) fn name(id: &str) -> PinName {
-    PinName::new(id).unwrap()
+    PinName::parse(&format!("berth-{id}")).unwrap()
 }
 
 /// Which mounts are on `path` now, topmost last, by the thread's own mountinfo.

@@ -113,7 +113,7 @@ isolated! {
             let (_runtime, session, _berth) = ready(Profile::containerd_2_3(), || Berth::start(&[])).await;
             let pod = Pod::new("s1");
             let ledger = berth::ledger::Ledger::open("/run/berth".as_ref()).unwrap();
-            let name = berth::pin::PinName::new("s1").unwrap();
+            let name = berth::pin::PinName::parse("berth-s1").unwrap();
             let held = ledger.lock(&name, std::time::Duration::ZERO).unwrap();
             let error = session.create_container(pod.message.clone(), pod.container()).await.unwrap_err().to_string();
             assert!(error.contains("lock of berth-s1 is held by another berth"), "{error}");

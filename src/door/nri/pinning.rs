@@ -7,7 +7,7 @@ use crate::apply::{ApplyError, Keeper, PATIENCE, Pinned, Wanted};
 use crate::config::Config;
 use crate::decide::facts::Door;
 use crate::decide::policy::Profile;
-use crate::decide::verdict::{Netns as NetnsPlan, Verdict};
+use crate::decide::verdict::{Netns as NetnsPlan, Reason, Verdict};
 use crate::exit::chain;
 use crate::logging::Line;
 use crate::metrics;
@@ -131,6 +131,8 @@ impl Job {
             handler: &self.pod.handler,
             door: Door::Nri.as_str(),
             profile: &self.profile,
+            // A pin is made for nothing else.
+            verdict: Reason::IdentityAndNetns,
             config: self.config,
             pid_ns: self.session.pid_ns,
         };

@@ -73,7 +73,7 @@ fn a_symbolic_link_put_in_its_place_later_is_not_followed() {
 fn the_list_has_pins_of_all_states_and_junk_apart() {
     with_store(|store| {
         let pin = store.create(&name("b")).unwrap();
-        let scoped = PinName::scoped("b", 0x00c0_ffee).unwrap();
+        let scoped = PinName::parse("berth-b-00c0ffee").unwrap();
         fs::write(store.path(&name("a")), "").unwrap();
         fs::create_dir(store.path(&scoped)).unwrap();
         fs::write("/run/netns/berth-.x", "").unwrap();
