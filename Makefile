@@ -18,9 +18,10 @@ test: ## all tests, those on a real containerd included (root)
 demo: ## berth at work on a real containerd (root)
 	@scripts/demo
 
-lint: ## format, clippy with warnings denied, cargo-deny
+lint: ## format, clippy and documentation with warnings denied, cargo-deny
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --quiet
 	@scripts/deny
 
 bench: ## the figures of docs/benchmarks.md, of the static binary (root)

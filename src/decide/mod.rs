@@ -3,14 +3,14 @@
 //! Rules, in order of precedence; each has its function below and its rows in the tests:
 //!
 //! 1. What no profile selects is left byte for byte. ([`decide`])
-//! 2. A standalone container is cleaned of identity keys and never stamped. ([`cleaned`])
-//! 3. A member whose path leads to another pod's pin is refused. ([`veto`])
+//! 2. A standalone container is cleaned of identity keys and never stamped. (`cleaned`)
+//! 3. A member whose path leads to another pod's pin is refused. (`veto`)
 //! 4. The path is swapped where the pod has a network namespace of its own, the profile wants it, the runtime
-//!    can do it and the pin reaches the engine; else it stays, with the reason. ([`netns`])
+//!    can do it and the pin reaches the engine; else it stays, with the reason. (`netns`)
 //! 5. The dialects asked for are complete and right; every other identity key agrees or goes; dockershim's
-//!    always go. ([`identity`]) Contradictions are corrected, or refused where the profile says so.
+//!    always go. (`identity`) Contradictions are corrected, or refused where the profile says so.
 //! 6. Extra annotations are written; one whose facts are missing is left out, and an author's value under its key
-//!    goes. ([`extras`])
+//!    goes. (`extras`)
 //! 7. What is right already is not written again, so no key changes its owner for nothing.
 
 pub mod facts;

@@ -103,7 +103,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`MuxError::Truncated`] inside a header or a payload.
+    /// `MuxError::Truncated` inside a header or a payload.
     pub fn finish(&self) -> Result<(), MuxError> {
         match (self.payload, self.have) {
             (None, 0) => Ok(()),
