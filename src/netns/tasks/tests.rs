@@ -159,3 +159,21 @@ fn a_procfs_that_is_not_there_is_an_error() {
     assert!(in_use(Path::new("/nowhere")).is_err());
     assert_eq!(comm(Path::new("/nowhere"), 1), None);
 }
+
+#[test]
+fn a_process_that_executes_itself_over_and_over_is_never_missed() {
+    isolated(|| {
+        let ns = new_netns();
+        engine_file(ENGINE_FILE, &ns);
+        let proc = OwnProc::new();
+        std::fs::write("/run/again", "#!/bin/sh\nexec /run/again\n").unwrap();
+        std::fs::set_permissions("/run/again", std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let mut child = start_inside(&["/run/again"]);
+        until("the process is inside", || matches!(in_use(proc.path).unwrap().of(ns.id()), Occupancy::Held(_)));
+        for round in 0..2_000 {
+            assert_eq!(pids(&in_use(proc.path).unwrap(), ns.id()).len(), 1, "round {round}");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
+}
