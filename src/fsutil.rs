@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
 
 /// What temporary files are called, so that those of a killed process are recognised.
 pub const TEMP_PREFIX: &str = ".tmp-";
@@ -46,13 +47,69 @@ impl FileError {
 /// # Errors
 /// The step that failed; the old content is then in place and no temporary file is left.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
+    settle(written(path, bytes)?, path)
+}
+
+/// As [`replace_file`], with the mode, owner, group and security context of `like`.
+///
+/// # Errors
+/// As [`replace_file`].
+pub fn replace_file_as(path: &Path, bytes: &[u8], like: &File) -> Result<(), FileError> {
+    let temp = written(path, bytes)?;
+    let data = like.metadata().map_err(FileError::new("look at", path))?;
+    let own = temp.as_file().metadata().map_err(FileError::new("look at a temporary file for", path))?;
+    if (own.uid(), own.gid()) != (data.uid(), data.gid()) {
+        std::os::unix::fs::fchown(temp.as_file(), Some(data.uid()), Some(data.gid()))
+            .map_err(FileError::new("give the owner to a temporary file for", path))?;
+    }
+    copy_context(like, temp.as_file()).map_err(FileError::new("give the security context to a new", path))?;
+    // Last: a change of owner takes bits away (chown(2)).
+    temp.as_file()
+        .set_permissions(data.permissions())
+        .map_err(FileError::new("give the mode to a temporary file for", path))?;
+    settle(temp, path)
+}
+
+/// A temporary file beside `path` with `bytes` in it; its name cannot be foreseen. It goes if it is dropped.
+fn written(path: &Path, bytes: &[u8]) -> Result<NamedTempFile, FileError> {
+    // Of a name alone, the parent is an empty path.
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temp = tempfile::Builder::new()
         .prefix(TEMP_PREFIX)
         .tempfile_in(dir)
         .map_err(FileError::new("create a temporary file in", dir))?;
     temp.write_all(bytes).map_err(FileError::new("write a temporary file for", path))?;
+    Ok(temp)
+}
+
+fn settle(temp: NamedTempFile, path: &Path) -> Result<(), FileError> {
     temp.persist(path).map(drop).map_err(|error| FileError::new("rename a temporary file to", path)(error.error))
+}
+
+/// The attribute that carries a file's SELinux context. Longer ones than this do not exist.
+const CONTEXT: &str = "security.selinux";
+const MAX_CONTEXT: usize = 4096;
+
+/// Gives `to` the security context of `from`, where that has one and it is another.
+fn copy_context(from: &File, to: &File) -> io::Result<()> {
+    match (context(from)?, context(to)?) {
+        (Some(wanted), has) if has.as_ref() != Some(&wanted) => {
+            Ok(rustix::fs::fsetxattr(to, CONTEXT, &wanted, rustix::fs::XattrFlags::empty())?)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn context(file: &File) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = vec![0; MAX_CONTEXT];
+    match rustix::fs::fgetxattr(file, CONTEXT, &mut bytes) {
+        Ok(len) => {
+            bytes.truncate(len);
+            Ok(Some(bytes))
+        }
+        Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Reads at most `limit` bytes of the file at `path`; a symlink there is not followed.
@@ -63,7 +120,16 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let flags = (nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(FileError::new("open", path))?;
     // Room for a whole record, so that it comes in one read.
-    let mut bytes = Vec::with_capacity(1024);
+    read_open(&file, path, 1024, limit)
+}
+
+/// Reads at most `limit` bytes of an open file; about `expected` are there. `path` is for the error alone.
+///
+/// # Errors
+/// As [`read_bounded`].
+pub fn read_open(file: &File, path: &Path, expected: u64, limit: u64) -> Result<Vec<u8>, FileError> {
+    let room = usize::try_from(expected.min(limit) + 1).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(room);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(FileError::new("read", path))?;
     if u64::try_from(bytes.len()).is_ok_and(|len| len > limit) {
         return Err(FileError::new("read", path)(io::ErrorKind::FileTooLarge.into()));

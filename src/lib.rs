@@ -18,6 +18,7 @@ pub mod logging;
 pub mod metrics;
 pub mod netns;
 pub mod nri;
+pub mod oci;
 pub mod pin;
 pub mod sys;
 
