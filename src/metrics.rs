@@ -60,6 +60,8 @@ counters! {
     IGNORED = "containers_ignored";
     /// Identity keys that contradicted the engine.
     CONTRADICTIONS = "identity_contradictions";
+    /// Annotations removed because the profile drops them.
+    DROPPED = "annotations_dropped";
     /// Members whose own path led to the host's namespace or nowhere.
     STRAY = "netns_stray_paths";
     /// Members whose path was not swapped because the runtime's NRI cannot.

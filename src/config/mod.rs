@@ -3,13 +3,15 @@
 //! Reading never stops at the first mistake: every unknown key and every wrong value is reported with the file,
 //! its path in the file and what was expected. A file with a mistake is not used in part.
 
+mod interposers;
 mod read;
 #[cfg(test)]
 mod tests;
 mod walk;
 
 use crate::decide::policy::Policy;
-use crate::identity::fnv1a;
+use crate::identity::{Engine, fnv1a};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -29,12 +31,25 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// Which pods, and how.
     pub policy: Policy,
+    /// Interposers by the name under which they are run.
+    pub interposers: BTreeMap<String, Interposer>,
     /// Where the host's `/proc` is mounted, if that is not `/proc`: a container sees its own there.
     pub host_proc: Option<PathBuf>,
     /// Where it came from: a file, or in words.
     pub origin: String,
     /// Names this configuration in records: the same text gives the same name in every build.
     pub hash: u64,
+}
+
+/// What is behind a name under which berth is run in front of a shim or an OCI runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interposer {
+    /// The engine that runs it, whose keys are trusted.
+    pub engine: Engine,
+    /// What berth becomes, an absolute path; `None`: found by the interposer's name.
+    pub delegate: Option<PathBuf>,
+    /// The profile, by name; `None`: the first one.
+    pub profile: Option<String>,
 }
 
 /// One mistake.
@@ -111,8 +126,8 @@ impl Config {
         let invalid = |problems| ConfigError::Invalid { path: origin.to_owned(), problems };
         let value: serde_yaml::Value = serde_yaml::from_str(text)
             .map_err(|error| invalid(vec![Problem { path: String::new(), message: error.to_string() }]))?;
-        let (policy, host_proc) = read::config(&value).map_err(invalid)?;
-        Ok(Self { policy, host_proc, origin: origin.to_owned(), hash: fnv1a(text.as_bytes()) })
+        let read::Parts { policy, interposers, host_proc } = read::config(&value).map_err(invalid)?;
+        Ok(Self { policy, interposers, host_proc, origin: origin.to_owned(), hash: fnv1a(text.as_bytes()) })
     }
 }
 
@@ -124,17 +139,23 @@ impl fmt::Display for Config {
             let keys: Vec<_> = profile.annotations.keys().map(String::as_str).collect();
             write!(
                 f,
-                "{}{}{{handlers:{} namespaces:{} dialects:{} annotations:{} netns:{:?} onFailure:{:?} onContradiction:{:?}}}",
+                "{}{}{{handlers:{} namespaces:{} dialects:{} annotations:{} drop:{} netns:{:?} onFailure:{:?} onContradiction:{:?}}}",
                 if at == 0 { "" } else { " " },
                 profile.name,
                 profile.handlers,
                 profile.namespaces,
                 dialects.join(","),
                 keys.join(","),
+                profile.drop_annotations,
                 profile.netns,
                 profile.on_failure,
                 profile.on_contradiction
             )?;
+        }
+        for (name, interposer) in &self.interposers {
+            let delegate = interposer.delegate.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+            let profile = interposer.profile.as_deref().unwrap_or_default();
+            write!(f, " {name}{{engine:{} delegate:{delegate} profile:{profile}}}", interposer.engine)?;
         }
         self.host_proc.as_ref().map_or(Ok(()), |path| write!(f, " hostProc:{}", path.display()))
     }

@@ -1,7 +1,8 @@
 //! From a YAML tree to profiles: one function per object of the file.
 
-use super::Problem;
+use super::interposers::interposers;
 use super::walk::{Node, Problems};
+use super::{Interposer, Problem};
 use crate::decide::policy::{NetnsPolicy, OnContradiction, OnFailure, Patterns, Policy, Profile};
 use crate::decide::template::Template;
 use crate::dialect::{Dialect, identity_key};
@@ -12,22 +13,36 @@ use std::path::PathBuf;
 /// Longest annotation key Kubernetes accepts: a prefix of 253, a slash, a name of 63.
 const MAX_KEY: usize = 317;
 
-pub(super) fn config(value: &Value) -> Result<(Policy, Option<PathBuf>), Vec<Problem>> {
+/// What a file says.
+pub(super) struct Parts {
+    pub(super) policy: Policy,
+    pub(super) interposers: BTreeMap<String, Interposer>,
+    pub(super) host_proc: Option<PathBuf>,
+}
+
+pub(super) fn config(value: &Value) -> Result<Parts, Vec<Problem>> {
     let mut problems = Problems::default();
     let root = Node { value, path: String::new() };
     let mut profiles = None;
     let mut host_proc = None;
-    for (key, node) in root.entries(&["profiles", "hostProc"], &mut problems) {
+    let mut wrapping = None;
+    for (key, node) in root.entries(&["profiles", "interposers", "hostProc"], &mut problems) {
         match key {
             "profiles" => {
                 profiles = Some(node.items(&mut problems).iter().map(|item| profile(item, &mut problems)).collect())
             }
+            "interposers" => wrapping = Some(node),
             _ => host_proc = absolute(&node, &mut problems),
         }
     }
     let profiles: Vec<Profile> = profiles.unwrap_or_else(|| vec![default_profile()]);
     unique_names(&profiles, &mut problems);
-    if problems.0.is_empty() { Ok((Policy { profiles }, host_proc)) } else { Err(problems.0) }
+    let interposers = wrapping.map(|node| interposers(&node, &profiles, &mut problems)).unwrap_or_default();
+    if problems.0.is_empty() {
+        Ok(Parts { policy: Policy { profiles }, interposers, host_proc })
+    } else {
+        Err(problems.0)
+    }
 }
 
 /// What a profile says that says nothing. The same as the file `default.yaml`, which a test compares.
@@ -38,6 +53,7 @@ fn default_profile() -> Profile {
         namespaces: patterns_of(&["*"]),
         dialects: vec![Dialect::Ocid, Dialect::Containerd],
         annotations: BTreeMap::new(),
+        drop_annotations: Patterns::default(),
         netns: NetnsPolicy::Swap,
         on_failure: OnFailure::Fail,
         on_contradiction: OnContradiction::Correct,
@@ -59,7 +75,7 @@ fn unique_names(profiles: &[Profile], problems: &mut Problems) {
     }
 }
 
-fn absolute(node: &Node<'_>, problems: &mut Problems) -> Option<PathBuf> {
+pub(super) fn absolute(node: &Node<'_>, problems: &mut Problems) -> Option<PathBuf> {
     let path = PathBuf::from(node.text("an absolute path", problems)?);
     if !path.is_absolute() {
         problems.add(&node.path, format!("expected an absolute path, got {:?}", path.display().to_string()));
@@ -69,7 +85,8 @@ fn absolute(node: &Node<'_>, problems: &mut Problems) -> Option<PathBuf> {
 }
 
 fn profile(node: &Node<'_>, problems: &mut Problems) -> Profile {
-    const KEYS: [&str; 7] = ["name", "match", "dialects", "annotations", "netns", "onFailure", "onContradiction"];
+    const KEYS: [&str; 8] =
+        ["name", "match", "dialects", "annotations", "dropAnnotations", "netns", "onFailure", "onContradiction"];
     let mut profile = default_profile();
     let mut named = false;
     for (key, value) in node.entries(&KEYS, problems) {
@@ -81,6 +98,7 @@ fn profile(node: &Node<'_>, problems: &mut Problems) -> Profile {
             "match" => matches(&value, &mut profile, problems),
             "dialects" => profile.dialects = dialects(&value, problems),
             "annotations" => profile.annotations = annotations(&value, problems),
+            "dropAnnotations" => profile.drop_annotations = drops(&value, problems),
             "netns" => {
                 let choices = [("swap", NetnsPolicy::Swap), ("leave", NetnsPolicy::Leave)];
                 profile.netns = value.choice(&choices, problems).unwrap_or(profile.netns);
@@ -101,7 +119,7 @@ fn profile(node: &Node<'_>, problems: &mut Problems) -> Profile {
     profile
 }
 
-fn name<'a>(node: &Node<'a>, problems: &mut Problems) -> Option<&'a str> {
+pub(super) fn name<'a>(node: &Node<'a>, problems: &mut Problems) -> Option<&'a str> {
     let text = node.text("a name", problems)?;
     let good = (1..=63).contains(&text.len())
         && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.'));
@@ -132,6 +150,14 @@ fn patterns(node: &Node<'_>, problems: &mut Problems) -> Option<Patterns> {
             None
         }
     }
+}
+
+fn drops(node: &Node<'_>, problems: &mut Problems) -> Patterns {
+    let drops = patterns(node, problems).unwrap_or_default();
+    if drops.only_excludes() {
+        problems.add(&node.path, "expected a pattern without !: exclusions alone would drop everything else");
+    }
+    drops
 }
 
 fn dialects(node: &Node<'_>, problems: &mut Problems) -> Vec<Dialect> {

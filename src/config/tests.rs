@@ -48,7 +48,7 @@ profiles:
 "#;
     let found = problems(text);
     let expected = [
-        "profile: unknown key, expected one of profiles, hostProc",
+        "profile: unknown key, expected one of profiles, interposers, hostProc",
         "hostProc: expected an absolute path, got \"relative/proc\"",
         "profiles[0].netns: expected swap or leave, got \"swp\"",
         "profiles[0].onFailure: expected Fail or Ignore, got \"fail\"",
@@ -96,4 +96,55 @@ fn the_hash_names_the_text() {
     let hash = |text| Config::parse(text, "t").expect("valid").hash;
     assert_eq!(hash("{}"), hash("{}"));
     assert_ne!(hash("{}"), hash("{} "));
+}
+
+#[test]
+fn interposers_are_read_with_what_may_be_left_out() {
+    let text = r#"
+profiles: [{name: vm, dropAnnotations: ["run.oci.handler", "io.katacontainers.*", "!*.ok"]}]
+interposers:
+  berth-runc: {engine: containerd}
+  wrapped: {engine: cri-o, delegate: /usr/bin/crun, profile: vm}
+  p: {engine: podman}
+  n: {engine: none}
+"#;
+    let config = Config::parse(text, "t").expect("valid");
+    let engines: Vec<_> = config.interposers.values().map(|interposer| interposer.engine).collect();
+    assert_eq!(engines, [Engine::Containerd, Engine::Other, Engine::Podman, Engine::CriO]);
+    let wrapped = &config.interposers["wrapped"];
+    assert_eq!(wrapped.delegate.as_deref(), Some(Path::new("/usr/bin/crun")));
+    assert_eq!(wrapped.profile.as_deref(), Some("vm"));
+    assert_eq!(config.interposers["p"], Interposer { engine: Engine::Podman, delegate: None, profile: None });
+    let drops = &config.policy.profiles[0].drop_annotations;
+    assert!(drops.matches("io.katacontainers.config.hypervisor.x") && !drops.matches("io.katacontainers.ok"));
+}
+
+#[test]
+fn every_mistake_in_an_interposer_is_told() {
+    let text = r#"
+profiles: [{name: vm, dropAnnotations: ["!keep"]}, {name: w, dropAnnotations: ["a***", 5]}]
+interposers:
+  berth: {engine: none}
+  a/b: {engine: none}
+  x: {engine: docker, delegate: runc, profile: wm, grammar: shim}
+  y: {}
+  z: 7
+"#;
+    let expected = [
+        "profiles[0].dropAnnotations: expected a pattern without !",
+        "profiles[1].dropAnnotations[0]: expected a shell pattern, got \"a***\"",
+        "profiles[1].dropAnnotations[1]: expected a shell pattern, got 5",
+        "interposers.berth: expected the file name under which berth is run, other than berth",
+        "interposers.a/b: expected the file name",
+        "interposers.x.engine: expected containerd or cri-o or podman or none, got \"docker\"",
+        "interposers.x.delegate: expected an absolute path, got \"runc\"",
+        "interposers.x.profile: no profile has the name \"wm\"",
+        "interposers.x.grammar: unknown key, expected one of engine, delegate, profile",
+        "interposers.y: expected an engine",
+        "interposers.z: expected a mapping, got 7",
+    ];
+    let found = problems(text);
+    for start in expected {
+        assert!(found.iter().any(|problem| problem.starts_with(start)), "{start}\nin {found:#?}");
+    }
 }

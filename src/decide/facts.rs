@@ -72,17 +72,27 @@ pub enum Swap {
 pub trait Annotations: std::fmt::Debug + Send + Sync {
     /// The value of `key`.
     fn get(&self, key: &str) -> Option<&str>;
+    /// All keys, in any order.
+    fn keys(&self) -> Vec<&str>;
 }
 
 impl Annotations for HashMap<String, String> {
     fn get(&self, key: &str) -> Option<&str> {
         Self::get(self, key).map(String::as_str)
     }
+
+    fn keys(&self) -> Vec<&str> {
+        Self::keys(self).map(String::as_str).collect()
+    }
 }
 
 impl Annotations for BTreeMap<String, String> {
     fn get(&self, key: &str) -> Option<&str> {
         Self::get(self, key).map(String::as_str)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        Self::keys(self).map(String::as_str).collect()
     }
 }
 

@@ -11,7 +11,9 @@
 //!    always go. (`identity`) Contradictions are corrected, or refused where the profile says so.
 //! 6. Extra annotations are written; one whose facts are missing is left out, and an author's value under its key
 //!    goes. (`extras`)
-//! 7. What is right already is not written again, so no key changes its owner for nothing.
+//! 7. What the profile drops goes, except identity keys of the dialects it writes and its own extra annotations. It is
+//!    no contradiction: it is counted apart and never a reason to refuse. (`dropped`)
+//! 8. What is right already is not written again, so no key changes its owner for nothing.
 
 pub mod facts;
 pub mod policy;
@@ -21,7 +23,7 @@ pub mod verdict;
 #[cfg(test)]
 mod tests;
 
-use crate::dialect::{Dialect, Field, Identity};
+use crate::dialect::{Dialect, Field, Identity, identity_key};
 use crate::identity::{Engine, Role};
 use facts::{Door, Facts, Lead, Network, Swap};
 use policy::{NetnsPolicy, OnContradiction, Profile};
@@ -43,6 +45,7 @@ pub fn decide(facts: &Facts<'_>, profile: Option<&Profile>) -> Verdict {
     plan.stray = matches!(facts.network, Network::Own { lead: Lead::Host | Lead::Nowhere });
     identity(facts, profile, &mut plan);
     extras(facts, profile, &mut plan);
+    dropped(facts, profile, &mut plan);
     if profile.on_contradiction == OnContradiction::Refuse && !plan.contradictions.is_empty() {
         return Verdict::Refuse(Refusal::Contradiction(plan.contradictions));
     }
@@ -145,5 +148,20 @@ fn extras(facts: &Facts<'_>, profile: &Profile, plan: &mut Plan) {
             }
             None => {}
         }
+    }
+}
+
+/// Rule 7.
+fn dropped(facts: &Facts<'_>, profile: &Profile, plan: &mut Plan) {
+    let own = |key: &str| {
+        profile.annotations.contains_key(key)
+            || identity_key(key).is_some_and(|(dialect, _)| profile.dialects.contains(&dialect))
+    };
+    let mut keys = facts.annotations.keys();
+    keys.retain(|key| profile.drop_annotations.matches(key) && !own(key) && !plan.remove.contains(*key));
+    keys.sort_unstable();
+    for key in keys {
+        plan.remove.insert(key.to_owned());
+        plan.dropped.push(key.to_owned());
     }
 }

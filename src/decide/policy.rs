@@ -34,11 +34,17 @@ impl Patterns {
         if mistakes.is_empty() { Ok(patterns) } else { Err(mistakes) }
     }
 
+    /// Whether there are only exclusions, which mean "everything but these".
+    #[must_use]
+    pub fn only_excludes(&self) -> bool {
+        self.include.is_empty() && !self.exclude.is_empty()
+    }
+
     /// Whether `name` is meant.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let hit = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(name));
-        let meant = hit(&self.include) || (self.include.is_empty() && !self.exclude.is_empty());
+        let meant = hit(&self.include) || self.only_excludes();
         meant && !hit(&self.exclude)
     }
 }
@@ -91,6 +97,8 @@ pub struct Profile {
     pub dialects: Vec<Dialect>,
     /// Extra annotations.
     pub annotations: BTreeMap<String, Template>,
+    /// Further annotations to remove, by key: switches that an author must not reach.
+    pub drop_annotations: Patterns,
     /// The path.
     pub netns: NetnsPolicy,
     /// Failures.
@@ -107,6 +115,15 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The profile for what comes through an interposer. Its handler is not told there; being run under its name is
+    /// what selects: the profile `named` in its entry, else the first one, in both cases for its namespaces only.
+    /// `namespace` is `None` where it is not known yet.
+    #[must_use]
+    pub fn interposed(&self, named: Option<&str>, namespace: Option<&str>) -> Option<&Profile> {
+        let meant = |profile: &&Profile| namespace.is_none_or(|namespace| profile.namespaces.matches(namespace));
+        self.profiles.iter().filter(|profile| named.is_none_or(|named| profile.name == named)).find(meant)
+    }
+
     /// The profile for pods of `handler` in `namespace`; `None` means: leave them byte for byte.
     #[must_use]
     pub fn select(&self, handler: &str, namespace: &str) -> Option<&Profile> {
@@ -137,6 +154,32 @@ mod tests {
         assert!(patterns(&["!kube-*"]).matches("default"));
         assert!(!patterns(&["!kube-*"]).matches("kube-system"));
         assert!(!patterns(&[]).matches("anything"));
+    }
+
+    fn profile(name: &str, namespaces: &[&str]) -> Profile {
+        Profile {
+            name: name.into(),
+            handlers: patterns(&["never"]),
+            namespaces: patterns(namespaces),
+            dialects: Vec::new(),
+            annotations: BTreeMap::new(),
+            drop_annotations: Patterns::default(),
+            netns: NetnsPolicy::Swap,
+            on_failure: OnFailure::Fail,
+            on_contradiction: OnContradiction::Correct,
+        }
+    }
+
+    #[test]
+    fn an_interposer_has_the_named_profile_or_the_first_for_the_namespace_whatever_the_handler() {
+        let policy = Policy { profiles: vec![profile("a", &["prod-*"]), profile("b", &["*", "!kube-*"])] };
+        let chosen = |named, namespace| policy.interposed(named, namespace).map(|profile| profile.name.as_str());
+        assert_eq!(chosen(None, Some("prod-1")), Some("a"));
+        assert_eq!(chosen(None, Some("dev")), Some("b"));
+        assert_eq!(chosen(None, Some("kube-system")), None);
+        assert_eq!(chosen(None, None), Some("a"));
+        assert_eq!(chosen(Some("b"), Some("prod-1")), Some("b"));
+        assert_eq!(chosen(Some("a"), Some("dev")), None);
     }
 
     #[test]

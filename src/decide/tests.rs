@@ -1,3 +1,5 @@
+mod drop;
+
 use super::policy::{OnFailure, Patterns, Policy};
 use super::template::Template;
 use super::*;
@@ -13,6 +15,7 @@ fn profile() -> Profile {
         namespaces: Patterns::parse(["*", "!kube-system"]).expect("pattern"),
         dialects: vec![Dialect::Ocid, Dialect::Containerd],
         annotations: BTreeMap::new(),
+        drop_annotations: Patterns::default(),
         netns: NetnsPolicy::Swap,
         on_failure: OnFailure::Fail,
         on_contradiction: OnContradiction::Correct,

@@ -25,6 +25,8 @@ pub struct Plan {
     pub netns: Netns,
     /// Keys that contradicted the engine, by name.
     pub contradictions: Vec<String>,
+    /// Keys that go because the profile drops them, by name. No contradictions: they say nothing about identity.
+    pub dropped: Vec<String>,
     /// The container's own path led to the host's namespace or nowhere, whatever becomes of it: counted.
     pub stray: bool,
 }
@@ -33,7 +35,14 @@ impl Plan {
     /// A plan that changes no annotation.
     #[must_use]
     pub fn new(netns: Netns) -> Self {
-        Self { set: BTreeMap::new(), remove: BTreeSet::new(), netns, contradictions: Vec::new(), stray: false }
+        Self {
+            set: BTreeMap::new(),
+            remove: BTreeSet::new(),
+            netns,
+            contradictions: Vec::new(),
+            dropped: Vec::new(),
+            stray: false,
+        }
     }
 
     /// What it comes to, in a word.

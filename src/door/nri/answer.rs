@@ -21,6 +21,11 @@ fn said(line: Line, verdict: &Verdict, started: Instant) -> Line {
     if !contradictions.is_empty() {
         line = line.with("contradictions", contradictions.join(","));
     }
+    if let Verdict::Adjust(Plan { dropped, .. }) = verdict
+        && !dropped.is_empty()
+    {
+        line = line.with("dropped", dropped.join(","));
+    }
     line.with("us", started.elapsed().as_micros())
 }
 
@@ -76,6 +81,7 @@ pub(super) fn container(
 fn count(plan: &Plan) {
     metrics::ADJUSTED.count();
     count_contradictions(&plan.contradictions);
+    metrics::DROPPED.add(u64::try_from(plan.dropped.len()).unwrap_or(u64::MAX));
     if plan.stray {
         metrics::STRAY.count();
     }
