@@ -1,11 +1,8 @@
 //! The command line: from arguments to what is to be done. Parsing only; nothing is read or run here.
 
-use crate::{config, ledger, nri};
+use crate::{config, ledger, netns, nri};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-
-/// Where the pins are unless told otherwise: where `ip netns` and the engines keep theirs.
-pub const DEFAULT_NETNS_DIR: &str = "/run/netns";
 
 /// Comes late among plugins (they are sorted by index), so that it sees what others have adjusted.
 pub const DEFAULT_INDEX: &str = "90";
@@ -41,6 +38,12 @@ Examples:
     #[command(after_help = "\
 Works with and without a daemon. What cannot be shown to be unneeded stays.")]
     Gc(Gc),
+    /// Say what an interposer would do with a bundle, and why; change nothing.
+    #[command(after_help = "\
+Examples:
+  berth explain /run/containerd/io.containerd.runtime.v2.task/k8s.io/4f1c...
+  berth explain BUNDLE --as containerd-shim-berth-kata-v2 -o json")]
+    Explain(Explain),
     /// Check a configuration file, or print the default one.
     #[command(subcommand)]
     Config(Config),
@@ -53,7 +56,7 @@ pub struct Directories {
     #[arg(long, value_name = "DIR", env = "BERTH_STATE_DIR", default_value = ledger::DEFAULT_DIR, value_parser = absolute)]
     pub state_dir: PathBuf,
     /// Directory of the pins.
-    #[arg(long, value_name = "DIR", env = "BERTH_NETNS_DIR", default_value = DEFAULT_NETNS_DIR, value_parser = absolute)]
+    #[arg(long, value_name = "DIR", env = "BERTH_NETNS_DIR", default_value = netns::DEFAULT_DIR, value_parser = absolute)]
     pub netns_dir: PathBuf,
 }
 
@@ -122,6 +125,38 @@ pub struct Gc {
     /// Directories.
     #[command(flatten)]
     pub directories: Directories,
+}
+
+/// `berth explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The bundle: the directory with config.json.
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// The name under which the interposer would be run [default: one without an entry in the configuration].
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// The container's id [default: by the bundle's directory].
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t = Explanation::Text)]
+    pub output: Explanation,
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Directories.
+    #[command(flatten)]
+    pub directories: Directories,
+}
+
+/// Formats of an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Explanation {
+    /// For reading.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// `berth config`

@@ -46,6 +46,16 @@ pub fn init(level: &str, to: To) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Adds one line to the bounded file at `path`, in one write, with time and level: for processes that keep no log open.
+///
+/// # Errors
+/// The file cannot be opened or written.
+pub fn append(path: &std::path::Path, level: log::Level, line: &Line) -> Result<(), FileError> {
+    let now = humantime::format_rfc3339_millis(std::time::SystemTime::now());
+    let text = format!("{now} {level:<5} {line}\n");
+    Bounded::open(path.to_owned())?.write_all(text.as_bytes()).map_err(FileError::new("write the log", path))
+}
+
 /// A file of bounded size.
 struct Bounded {
     path: PathBuf,

@@ -5,6 +5,7 @@ use berth::apply::Mode;
 use berth::cli::{self, Cli, Command};
 use berth::config::{Config, DEFAULT_TEXT};
 use berth::daemon::{self, Start};
+use berth::door::interpose::Interposer;
 use berth::exit::{Exit, chain};
 use berth::ledger::Ledger;
 use berth::logging::{self, To};
@@ -16,12 +17,17 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let argv: Vec<_> = std::env::args_os().collect();
+    if let Some(interposer) = Interposer::by_name(&argv) {
+        return interposer.run().into();
+    }
     let launch = Launch::from_env(|name| std::env::var(name).ok());
     let result = match launch {
         Ok(Some(launch)) => launched(launch),
-        Ok(None) => match Cli::try_parse() {
-            Ok(cli) => run(cli.command),
-            Err(error) => return usage(&error),
+        Ok(None) => match (Interposer::by_config(&argv), Cli::try_parse_from(&argv)) {
+            (Some(interposer), _) => return interposer.run().into(),
+            (None, Ok(cli)) => run(cli.command),
+            (None, Err(error)) => return usage(&error),
         },
         Err(error) => Err(error.into()),
     };
@@ -80,6 +86,7 @@ fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
             let proc = config.host_proc.as_deref();
             quiet_on_closed_pipe(admin::gc(&dirs.state_dir, &dirs.netns_dir, proc, mode, &mut out))
         }
+        Command::Explain(explain) => quiet_on_closed_pipe(admin::explain(explain, &mut out)),
         Command::Config(cli::Config::Default) => {
             quiet_on_closed_pipe(out.write_all(DEFAULT_TEXT.as_bytes()).map_err(Into::into))
         }

@@ -1,6 +1,6 @@
 //! The system calls that no library offers safely. THE ONLY file of the crate that may contain `unsafe`, and the only
-//! one that may call `mount`, `umount2` and `unshare`: for `netns`, and for the socket that a runtime hands to the
-//! plugin it starts. No policy here: each function is one call, typed, with its error number as it came.
+//! one that may call `mount`, `umount2` and `unshare`: for `netns`, for the socket that a runtime hands to the plugin it
+//! starts, and for becoming another program. No policy here: each function is one call, typed, with its error number as it came.
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // the ban elsewhere points here
 
@@ -116,6 +116,14 @@ fn interface_ioctl(socket: &OwnedFd, number: libc::c_ulong, request: &mut libc::
     // points to for the call; its name ends in a zero byte. The socket is borrowed, so its number stays this socket's.
     let done = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), number, std::ptr::from_mut(request)) };
     Errno::result(done).map(drop)
+}
+
+/// Lets a broken pipe end the process again, as it did before the standard library's start-up ignored it: what a program
+/// ignores stays ignored over execve(2), and the delegate must not see that berth was there.
+pub(crate) fn restore_sigpipe() -> Result<(), Errno> {
+    // SAFETY: signal(2) with SIG_DFL installs no function of ours that could be called at a bad moment.
+    unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl) }
+        .map(drop)
 }
 
 /// Whether the one descriptor a process inherits by number has been taken.

@@ -1,9 +1,11 @@
 //! The commands of an operator, apart from the daemon: what there is, and clearing up. Each writes data to `out`
 //! and returns an error for the caller to print.
 
+mod explain;
 mod gc;
 mod list;
 
+pub use explain::explain;
 pub use gc::gc;
 pub use list::list;
 
@@ -15,6 +17,12 @@ pub enum AdminError {
     /// Pins or records.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// A bundle that cannot be explained.
+    #[error(transparent)]
+    Explain(#[from] crate::door::interpose::Failure),
     /// Some pins could not be settled; each is named.
     #[error("{}", .0.join("\n"))]
     Unsettled(Vec<String>),

@@ -22,6 +22,9 @@ pub const DEFAULT_PATH: &str = "/etc/berth/config.yaml";
 /// What holds without a file; also what `berth config default` prints.
 pub const DEFAULT_TEXT: &str = include_str!("default.yaml");
 
+/// The origin of what holds without a file.
+const BUILT_IN: &str = "built-in default";
+
 /// Larger files are refused before they are parsed: a real one has a few kilobytes, and what is mounted at the
 /// path by mistake may be anything.
 const MAX_BYTES: u64 = 1 << 20;
@@ -111,11 +114,17 @@ impl Config {
             None => match read_text(Path::new(DEFAULT_PATH)) {
                 Ok(text) => Self::parse(&text, DEFAULT_PATH),
                 Err(ConfigError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                    Self::parse(DEFAULT_TEXT, "built-in default")
+                    Self::parse(DEFAULT_TEXT, BUILT_IN)
                 }
                 Err(error) => Err(error),
             },
         }
+    }
+
+    /// Whether somebody wrote it, rather than nobody.
+    #[must_use]
+    pub fn is_from_file(&self) -> bool {
+        self.origin != BUILT_IN
     }
 
     /// Parses `text`, which errors call `origin`.

@@ -145,6 +145,18 @@ impl Ledger {
         Ok(fsutil::remove_file(&self.path(name))?)
     }
 
+    /// The pins that have a record, without reading one.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn names(&self) -> Result<Vec<PinName>, LedgerError> {
+        let files = self.files("sandboxes")?;
+        let stem = |path: &PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(SUFFIX)?.to_owned());
+        let mut names: Vec<_> = files.iter().filter_map(stem).filter_map(|name| PinName::parse(&name).ok()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// Every record there is.
     ///
     /// # Errors

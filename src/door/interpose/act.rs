@@ -1,0 +1,141 @@
+//! One creation: facts, decision, and carrying it out.
+
+use super::argv::Create;
+use super::gather::{self, Gathered, Source, door};
+use super::name::Grammar;
+use super::report::Failure;
+use super::setup::Node;
+use super::trust::{self, Who};
+use crate::apply::{ApplyError, Keeper, PATIENCE, Wanted};
+use crate::config::Interposer;
+use crate::decide::decide;
+use crate::decide::policy::Profile;
+use crate::decide::verdict::{Netns, Plan, Reason, Verdict};
+use crate::identity::Scope;
+use crate::netns::Netns as Namespace;
+use crate::oci::{Bundle, Changes, Scan, edit};
+use std::path::Path;
+
+/// What is known before the specification is read.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) node: &'a Node,
+    pub(super) grammar: Grammar,
+    pub(super) entry: Option<&'a Interposer>,
+    pub(super) create: &'a Create,
+}
+
+/// What came of looking at a specification.
+#[derive(Debug)]
+pub(super) struct Examined<'a> {
+    pub(super) scope: Scope,
+    pub(super) who: Who,
+    pub(super) profile: Option<&'a Profile>,
+    pub(super) gathered: Gathered,
+    pub(super) verdict: Verdict,
+}
+
+impl<'a> Asked<'a> {
+    /// In which the id is unique, and whose keys are trusted.
+    pub(super) fn scope(&self) -> Scope {
+        let root = &self.create.root;
+        let engine = self.entry.map_or_else(|| trust::engine(self.grammar, root), |entry| entry.engine);
+        trust::scope(engine, self.grammar, root)
+    }
+
+    /// The profile for pods of `namespace`; where that is not known, the one that says what happens on failure.
+    pub(super) fn profile(&self, namespace: Option<&str>) -> Option<&'a Profile> {
+        let named = self.entry.and_then(|entry| entry.profile.as_deref());
+        self.node.config.policy.interposed(named, namespace)
+    }
+
+    /// Gathers and decides; changes nothing.
+    pub(super) fn examine(&self, spec: &Scan<'_>) -> Result<Examined<'a>, Failure> {
+        let scope = self.scope();
+        let who = trust::who(&scope, &self.create.id, &spec.values)?;
+        let profile = self.profile(Some(&who.pod.namespace));
+        let gathered = gather::gather(self.node, &scope, &who, spec);
+        let verdict = decide(&gathered.facts(self.grammar, &scope, &who, &spec.values), profile);
+        Ok(Examined { scope, who, profile, gathered, verdict })
+    }
+
+    /// The whole way for one bundle. Holds: on `Err` its `config.json` is as it was; a pin that was made stays for the
+    /// lifecycle rule, which finds the engine's file gone when the engine gives up.
+    pub(super) fn act(&self, bundle: &Bundle, spec: &Scan<'_>) -> Result<Verdict, Failure> {
+        let examined = self.examine(spec)?;
+        match &examined.verdict {
+            Verdict::Leave(_) => {}
+            Verdict::Refuse(refusal) => return Err(Failure::Refused(refusal.clone())),
+            Verdict::Adjust(plan) => {
+                if plan.netns == Netns::Swap {
+                    self.ensure_pin(&examined)?;
+                }
+                let text = edit(spec, &changes(plan, &examined.gathered.pin_path))?;
+                if text.as_bytes() != bundle.bytes() {
+                    bundle.replace(&text)?;
+                }
+            }
+        }
+        Ok(examined.verdict)
+    }
+
+    fn ensure_pin(&self, examined: &Examined<'_>) -> Result<(), Failure> {
+        let no_source = || Failure::NoSource(examined.gathered.pin_path.clone().into());
+        match &examined.gathered.source {
+            Source::Pinned => Ok(()),
+            Source::Open(source, netns) => {
+                let keeper = self.node.keeper.as_ref().ok_or_else(no_source)?;
+                Ok(self.pin(keeper, examined, source, netns)?)
+            }
+            Source::Broken(error) => Err(Failure::Netns(error.to_string())),
+            Source::None => Err(no_source()),
+        }
+    }
+
+    fn pin(
+        &self,
+        keeper: &Keeper,
+        examined: &Examined<'_>,
+        source: &Path,
+        netns: &Namespace,
+    ) -> Result<(), ApplyError> {
+        // Before the first pin: a mount made over the directory later would bury it.
+        keeper.store.ensure_shared(&keeper.ledger.netns_lock())?;
+        let Examined { scope, who, profile, gathered, .. } = examined;
+        let wanted = Wanted {
+            name: &gathered.name,
+            netns,
+            source,
+            forbidden: &self.node.sight.host,
+            scope,
+            sandbox: who.sandbox.as_str(),
+            pod: &who.pod,
+            handler: "",
+            door: door(self.grammar).as_str(),
+            profile: profile.map(|profile| profile.name.as_str()).unwrap_or_default(),
+            // A pin is made for nothing else.
+            verdict: Reason::IdentityAndNetns,
+            config: self.node.config.hash,
+            pid_ns: self.node.sight.pid_ns,
+        };
+        keeper.pin(&wanted, PATIENCE).map(drop)
+    }
+}
+
+/// A plan in the specification's words.
+pub(super) fn changes(plan: &Plan, pin_path: &str) -> Changes {
+    Changes {
+        set: plan.set.clone(),
+        remove: plan.remove.clone(),
+        network_path: (plan.netns == Netns::Swap).then(|| pin_path.to_owned()),
+    }
+}
+
+/// A verdict in two words for the log.
+pub(super) fn words(verdict: &Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Leave(reason) => ("leave", reason.as_str()),
+        Verdict::Adjust(plan) => ("adjust", Reason::as_str(plan.reason())),
+        Verdict::Refuse(refusal) => ("refuse", refusal.as_str()),
+    }
+}

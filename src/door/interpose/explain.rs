@@ -1,0 +1,145 @@
+//! What the door would do with a bundle, and why. Changes nothing.
+
+use super::act::{Asked, changes, words};
+use super::argv::Create;
+use super::gather::Source;
+use super::name::Grammar;
+use super::report::Failure;
+use super::setup::{self, Node, Places};
+use crate::config::Config;
+use crate::decide::verdict::{Netns, Verdict};
+use crate::exit::chain;
+use crate::identity::{CONTAINERD_CRI_NAMESPACE, Engine, Role};
+use crate::oci::{Bundle, edit};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Question {
+    /// The bundle's directory.
+    pub bundle: PathBuf,
+    /// The name under which berth would be run; `None`: one that has no entry.
+    pub name: Option<String>,
+    /// The id; `None`: by the bundle's directory, as the engines lay it out.
+    pub id: Option<String>,
+}
+
+/// The answer. Annotations by key: which values they have can be secret, and is in the file.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explained {
+    /// The file.
+    pub config: PathBuf,
+    /// `leave`, `adjust` or `refuse`.
+    pub verdict: &'static str,
+    /// Why, in a word.
+    pub reason: &'static str,
+    /// What the engine would be told, where it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+    /// The profile; none selects it otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// What is trusted: engine, scope, role, sandbox and pod.
+    pub facts: BTreeMap<&'static str, String>,
+    /// Annotations that are missing and would be written, with their values, which are berth's.
+    pub written: BTreeMap<String, String>,
+    /// Annotations that are there and would be overwritten.
+    pub corrected: BTreeMap<String, String>,
+    /// Annotations that would be removed.
+    pub removed: Vec<String>,
+    /// Those that contradict the engine, of the ones above.
+    pub contradictions: Vec<String>,
+    /// The network namespace's path now.
+    pub path_before: Option<String>,
+    /// And then.
+    pub path_after: Option<String>,
+}
+
+/// Explains.
+///
+/// # Errors
+/// What would be told to the engine in the place of an answer, or that there is no `config.json`.
+pub fn explain(question: &Question, config: Config, places: Places) -> Result<Explained, Failure> {
+    let name = question.name.as_deref().unwrap_or_default();
+    let entry = setup::entry(&config, name).cloned();
+    let grammar = setup::grammar(entry.as_ref(), name);
+    let bundle = Bundle::open(&question.bundle)?.ok_or_else(|| Failure::NoSpec(question.bundle.clone()))?;
+    let spec = bundle.scan()?;
+    let create = create(question, grammar, entry.as_ref().map(|entry| entry.engine));
+    let node = Node::look(config, places)?;
+    let asked = Asked { node: &node, grammar, entry: entry.as_ref(), create: &create };
+    let examined = asked.examine(&spec)?;
+    let mut explained = Explained {
+        config: bundle.path().to_owned(),
+        verdict: words(&examined.verdict).0,
+        reason: words(&examined.verdict).1,
+        refusal: None,
+        profile: examined.profile.map(|profile| profile.name.clone()),
+        facts: BTreeMap::from([
+            ("engine", examined.scope.engine.to_string()),
+            ("scope", examined.scope.root.clone()),
+            ("role", role(examined.who.role).to_owned()),
+            ("sandbox", examined.who.sandbox.to_string()),
+            ("pod", examined.who.pod.to_string()),
+            ("podUid", examined.who.pod.uid.clone()),
+            ("network", source(&examined.gathered.source)),
+        ]),
+        written: BTreeMap::new(),
+        corrected: BTreeMap::new(),
+        removed: Vec::new(),
+        contradictions: Vec::new(),
+        path_before: spec.network.as_ref().and_then(|entry| entry.path.clone()),
+        path_after: spec.network.as_ref().and_then(|entry| entry.path.clone()),
+    };
+    match examined.verdict {
+        Verdict::Leave(_) => {}
+        Verdict::Refuse(refusal) => explained.refusal = Some(refusal.to_string()),
+        Verdict::Adjust(plan) => {
+            edit(&spec, &changes(&plan, &examined.gathered.pin_path))?;
+            if plan.netns == Netns::Swap {
+                explained.path_after = Some(examined.gathered.pin_path);
+            }
+            let there = |key: &String| spec.values.contains_key(key);
+            (explained.corrected, explained.written) = plan.set.into_iter().partition(|(key, _)| there(key));
+            explained.removed = plan.remove.into_iter().collect();
+            explained.contradictions = plan.contradictions;
+        }
+    }
+    Ok(explained)
+}
+
+/// The creation that would bring the bundle here. containerd's bundles are `<namespace>/<id>`, CRI-O's and podman's
+/// `<id>/userdata`.
+fn create(question: &Question, grammar: Grammar, engine: Option<Engine>) -> Create {
+    let bundle = std::path::absolute(&question.bundle).unwrap_or_else(|_| question.bundle.clone());
+    let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (own, parent) = (last(&bundle), bundle.parent().map(last).unwrap_or_default());
+    let id = match &question.id {
+        Some(id) => id.clone(),
+        None if own == "userdata" => parent.clone(),
+        None => own,
+    };
+    let containerd = engine == Some(Engine::Containerd) || (engine.is_none() && parent == CONTAINERD_CRI_NAMESPACE);
+    let root = match (containerd, grammar) {
+        (false, _) => String::new(),
+        (true, Grammar::Shim) => parent,
+        (true, Grammar::Runtime) => format!("/{parent}"),
+    };
+    Create { bundle: question.bundle.clone(), id, root, log: None }
+}
+
+fn role(role: Role) -> &'static str {
+    role.container_type().unwrap_or("standalone")
+}
+
+fn source(source: &Source) -> String {
+    match source {
+        Source::Pinned => "pinned".to_owned(),
+        Source::Open(path, _) => format!("to be pinned from {}", path.display()),
+        Source::Broken(error) => format!("cannot be pinned: {}", chain(error)),
+        Source::None => "nothing to pin".to_owned(),
+    }
+}

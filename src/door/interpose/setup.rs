@@ -1,0 +1,93 @@
+//! Where things are and what is configured, for a process that has no command line of its own.
+
+use super::name;
+use crate::apply::{ApplyError, Keeper, Sight};
+use crate::config::{Config, ConfigError, Interposer};
+use crate::{ledger, netns};
+use std::path::PathBuf;
+
+/// The configuration that the daemon last found good, in the state directory.
+pub(super) const PUBLISHED: &str = "config.yaml";
+
+/// Where things are, by the same variables as for the commands.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The configuration, if it is named.
+    pub config: Option<PathBuf>,
+    /// Records.
+    pub state_dir: PathBuf,
+    /// Pins.
+    pub netns_dir: PathBuf,
+}
+
+impl Places {
+    /// What the environment says.
+    #[must_use]
+    pub fn from_env() -> Self {
+        let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self {
+            config: path("BERTH_CONFIG"),
+            state_dir: path("BERTH_STATE_DIR").unwrap_or_else(|| ledger::DEFAULT_DIR.into()),
+            netns_dir: path("BERTH_NETNS_DIR").unwrap_or_else(|| netns::DEFAULT_DIR.into()),
+        }
+    }
+
+    /// The configuration that holds: the file's; where there is none, or it is broken, the one that the daemon last found
+    /// good; where there is neither, the defaults.
+    ///
+    /// # Errors
+    /// The file is broken, and no good one was published.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        let published = self.state_dir.join(PUBLISHED);
+        match Config::load(self.config.as_deref()) {
+            Ok(config) if config.is_from_file() => Ok(config),
+            Ok(default) => Ok(Config::load(Some(&published)).unwrap_or(default)),
+            Err(error) => Config::load(Some(&published)).map_err(|_| error),
+        }
+    }
+}
+
+/// The node as this process finds it.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// The configuration.
+    pub config: Config,
+    /// Where things are.
+    pub places: Places,
+    /// What can be seen from here.
+    pub sight: Sight,
+    /// Pins and records; `None` where there are none yet and none are to be made.
+    pub keeper: Option<Keeper>,
+}
+
+impl Node {
+    /// The node with its directories, made if absent.
+    ///
+    /// # Errors
+    /// [`Keeper::open`].
+    pub(super) fn open(config: Config, places: Places) -> Result<Self, ApplyError> {
+        let keeper = Keeper::open(&places.state_dir, &places.netns_dir)?;
+        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper: Some(keeper), config, places })
+    }
+
+    /// The node as it is; nothing is made.
+    ///
+    /// # Errors
+    /// [`Keeper::open_existing`].
+    pub(super) fn look(config: Config, places: Places) -> Result<Self, ApplyError> {
+        let keeper = Keeper::open_existing(&places.state_dir, &places.netns_dir)?;
+        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper, config, places })
+    }
+}
+
+/// What the configuration says of the interposer `name`; nothing if it has no entry.
+#[must_use]
+pub(super) fn entry<'a>(config: &'a Config, name: &str) -> Option<&'a Interposer> {
+    config.interposers.get(name)
+}
+
+/// The command line of the interposer `name`.
+#[must_use]
+pub(super) fn grammar(entry: Option<&Interposer>, name: &str) -> name::Grammar {
+    name::grammar(name, entry.and_then(|entry| entry.delegate.as_deref()))
+}

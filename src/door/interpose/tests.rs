@@ -1,0 +1,6 @@
+//! The pure parts, by tables.
+
+mod argv;
+mod forged;
+mod name;
+mod trust;
