@@ -34,7 +34,7 @@ use act::{Asked, words};
 use argv::{Call, Create};
 use setup::Node;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 /// The log of interposers, in the state directory.
@@ -125,12 +125,14 @@ fn creation(name: &str, create: &Create, config: Config, places: Places) -> Resu
         let spec = bundle.scan()?;
         let node = Node::open(config, places)?;
         if let Some(keeper) = &node.keeper {
-            occasion::settle(keeper, &node.sight);
+            for line in occasion::settle(keeper, &node.sight) {
+                note(&log, log::Level::Info, &line);
+            }
         }
         let asked = Asked { node: &node, grammar, entry: entry.as_ref(), create };
         asked.act(&bundle, &spec).map(Some)
     });
-    conclude(result, on_failure, line, started, log)
+    conclude(result, on_failure, line, started, &log)
 }
 
 /// Logs what came of it, and lets the failure policy speak.
@@ -139,7 +141,7 @@ fn conclude(
     policy: OnFailure,
     line: Line,
     started: Instant,
-    log: PathBuf,
+    log: &Path,
 ) -> Result<(), String> {
     let (level, line, answer) = match result {
         Ok(None) => return Ok(()),
@@ -158,9 +160,13 @@ fn conclude(
             (log::Level::Error, line.with("error", cause), answer)
         }
     };
-    // Nobody is there to be told that the log cannot be written, and a container does not depend on it.
-    logging::append(&log, level, &line.with("us", started.elapsed().as_micros())).unwrap_or_default();
+    note(log, level, &line.with("us", started.elapsed().as_micros()));
     answer
+}
+
+/// A line in the interposers' log. Nobody is there to be told that it cannot be written, and no container depends on it.
+fn note(log: &Path, level: log::Level, line: &Line) {
+    logging::append(log, level, line).unwrap_or_default();
 }
 
 fn said(line: Line, verdict: &Verdict) -> Line {

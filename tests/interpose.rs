@@ -1,0 +1,19 @@
+//! The berth binary as an interposer, in front of delegates that write down how they were run: what they see of it,
+//! what becomes of the bundle, and what the engine is told when it fails. Each test in namespaces of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot run fails")]
+
+#[path = "common/isolated.rs"]
+mod isolated;
+#[path = "interpose/stage.rs"]
+mod stage;
+
+#[path = "interpose/bad_input.rs"]
+mod bad_input;
+#[path = "interpose/bundles.rs"]
+mod bundles;
+#[path = "interpose/creation.rs"]
+mod creation;
+#[path = "interpose/delegates.rs"]
+mod delegates;
+#[path = "interpose/passing.rs"]
+mod passing;
