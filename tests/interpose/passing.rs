@@ -31,6 +31,7 @@ fn record(program: &Path, args: &[OsString]) -> Vec<String> {
     };
     let mut parts = vec![part("cmdline"), part("environ"), part("stdin"), part("status")];
     let rest = parts[3].strip_prefix(&format!(r"pid {pid}\n")).expect("the same process").to_owned();
+    assert!(rest.contains("/etc/hostname") && rest.contains("SigIgn"), "the record is whole: {rest}");
     parts[3] = rest;
     parts
 }

@@ -13,15 +13,17 @@ pub(crate) const BIN: &str = "/run/bin";
 /// Where a delegate writes down how it was run.
 pub(crate) const RECORD: &str = "/run/record";
 
-/// What the kernel knows of the process, and what it was given to read. The status is read by the shell itself, which
-/// blocks signals while it forks; its own descriptors are those from 10 on.
+/// What the kernel knows of the process, and what it was given to read. Looked at by the shell itself, which blocks
+/// signals and opens pipes while it forks; its own descriptors are those from 10 on.
 const RECORDER: &str = r#"#!/bin/sh
 {
     echo "pid $$"
     while read -r line; do case $line in SigBlk:*|SigIgn:*|Threads:*) echo "$line" ;; esac; done < /proc/$$/status
     readlink /proc/$$/cwd /proc/$$/exe
-    for fd in $(ls /proc/$$/fd); do [ "$fd" -lt 10 ] && echo "$fd $(readlink /proc/$$/fd/$fd | sed 's/[0-9][0-9]*//g')"; done
-} > /run/record.status
+    for fd in /proc/$$/fd/?; do echo "$fd"; readlink "$fd"; done
+} > /run/record.raw
+sed -e "s,/proc/$$/,,; s/\[[0-9]*\]//" /run/record.raw > /run/record.status
+rm /run/record.raw
 tr '\0' '\n' < /proc/$$/cmdline > /run/record.cmdline
 cat /proc/$$/environ > /run/record.environ
 cat > /run/record.stdin
