@@ -10,6 +10,7 @@ mod tests;
 mod walk;
 
 use crate::decide::policy::Policy;
+use crate::fsutil::{self, FileError};
 use crate::identity::{Engine, fnv1a};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,9 @@ pub const DEFAULT_PATH: &str = "/etc/berth/config.yaml";
 
 /// What holds without a file; also what `berth config default` prints.
 pub const DEFAULT_TEXT: &str = include_str!("default.yaml");
+
+/// In the state directory: the configuration that the daemon last found good. Interposers fall back on it.
+pub const PUBLISHED: &str = "config.yaml";
 
 /// The origin of what holds without a file.
 const BUILT_IN: &str = "built-in default";
@@ -40,6 +44,8 @@ pub struct Config {
     pub host_proc: Option<PathBuf>,
     /// Where it came from: a file, or in words.
     pub origin: String,
+    /// The text it was read from.
+    pub text: String,
     /// Names this configuration in records: the same text gives the same name in every build.
     pub hash: u64,
 }
@@ -127,6 +133,19 @@ impl Config {
         self.origin != BUILT_IN
     }
 
+    /// Leaves this configuration in `state_dir` for interposers, which may see another `/etc`; what holds without a file
+    /// is not left there, and what an earlier daemon has left goes.
+    ///
+    /// # Errors
+    /// The file cannot be written or removed.
+    pub fn publish(&self, state_dir: &Path) -> Result<(), FileError> {
+        let path = state_dir.join(PUBLISHED);
+        match self.is_from_file() {
+            true => fsutil::replace_file(&path, self.text.as_bytes()),
+            false => fsutil::remove_file(&path).map(drop),
+        }
+    }
+
     /// Parses `text`, which errors call `origin`.
     ///
     /// # Errors
@@ -136,7 +155,14 @@ impl Config {
         let value: serde_yaml::Value = serde_yaml::from_str(text)
             .map_err(|error| invalid(vec![Problem { path: String::new(), message: error.to_string() }]))?;
         let read::Parts { policy, interposers, host_proc } = read::config(&value).map_err(invalid)?;
-        Ok(Self { policy, interposers, host_proc, origin: origin.to_owned(), hash: fnv1a(text.as_bytes()) })
+        Ok(Self {
+            policy,
+            interposers,
+            host_proc,
+            origin: origin.to_owned(),
+            text: text.to_owned(),
+            hash: fnv1a(text.as_bytes()),
+        })
     }
 }
 

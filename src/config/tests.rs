@@ -148,3 +148,14 @@ interposers:
         assert!(found.iter().any(|problem| problem.starts_with(start)), "{start}\nin {found:#?}");
     }
 }
+
+#[test]
+fn what_is_published_is_what_was_read_and_nothing_where_nothing_was() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join(PUBLISHED);
+    let text = "profiles: [] # as it was written\n";
+    Config::parse(text, "/etc/x.yaml").expect("valid").publish(dir.path()).expect("publish");
+    assert_eq!(std::fs::read_to_string(&path).expect("text"), text);
+    Config::parse(DEFAULT_TEXT, BUILT_IN).expect("default").publish(dir.path()).expect("publish");
+    assert!(!path.exists());
+}

@@ -40,6 +40,14 @@ isolated! {
         });
     }
 
+    fn interposers_find_the_configuration_of_the_daemon() {
+        block_on(async {
+            let yaml = "profiles: [{name: a}] # as written\n";
+            let (_runtime, _session, _berth) = ready(Profile::containerd_2_3(), || Berth::configured(yaml)).await;
+            assert_eq!(fs::read_to_string("/run/berth/config.yaml").unwrap(), yaml);
+        });
+    }
+
     fn a_wrong_configuration_ends_it_with_1_and_every_mistake() {
         fs::write("/run/config.yaml", "profils: []\nprofiles: [{name: a, netns: swp}]\n").unwrap();
         for args in [&["nri", "--config", "/run/config.yaml"][..], &["config", "check", "/run/config.yaml"]] {

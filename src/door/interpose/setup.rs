@@ -2,12 +2,9 @@
 
 use super::name;
 use crate::apply::{ApplyError, Keeper, Sight};
-use crate::config::{Config, ConfigError, Interposer};
+use crate::config::{Config, ConfigError, Interposer, PUBLISHED};
 use crate::{ledger, netns};
 use std::path::PathBuf;
-
-/// The configuration that the daemon last found good, in the state directory.
-pub(super) const PUBLISHED: &str = "config.yaml";
 
 /// Where things are, by the same variables as for the commands.
 #[derive(Debug, Clone)]
