@@ -109,8 +109,8 @@ pub struct Facts<'a> {
     pub sandbox: &'a SandboxId,
     /// Its pod.
     pub pod: &'a PodRef,
-    /// Runtime handler, empty for the default one.
-    pub handler: &'a str,
+    /// Runtime handler, empty for the default one; `None` where the door is not told it.
+    pub handler: Option<&'a str>,
     /// The container's annotations as they stand: claims.
     pub annotations: &'a dyn Annotations,
     /// The pod's network.

@@ -17,7 +17,8 @@ pub enum Placeholder {
     PodUid,
     /// `{container.type}`: `sandbox` or `container`.
     ContainerType,
-    /// `{runtime.handler}`: the CRI runtime handler's name.
+    /// `{runtime.handler}`: the CRI runtime handler's name. An annotation that uses it is left out where it is not told:
+    /// by interposers.
     RuntimeHandler,
     /// `{netns.path}`: the pin. An annotation that uses it is left out where the pod has none.
     NetnsPath,
@@ -67,8 +68,8 @@ pub struct Fields<'a> {
     pub pod: &'a PodRef,
     /// Sandbox or member.
     pub role: Role,
-    /// Runtime handler, empty for the default one.
-    pub handler: &'a str,
+    /// Runtime handler, empty for the default one, where it is told.
+    pub handler: Option<&'a str>,
     /// The pin, where the container is given one.
     pub netns: Option<&'a str>,
 }
@@ -120,7 +121,7 @@ impl Template {
                 Part::Field(Placeholder::PodNamespace) => &fields.pod.namespace,
                 Part::Field(Placeholder::PodUid) => &fields.pod.uid,
                 Part::Field(Placeholder::ContainerType) => fields.role.container_type()?,
-                Part::Field(Placeholder::RuntimeHandler) => fields.handler,
+                Part::Field(Placeholder::RuntimeHandler) => fields.handler?,
                 Part::Field(Placeholder::NetnsPath) => fields.netns?,
             });
         }
@@ -143,7 +144,7 @@ mod tests {
     fn render(text: &str, netns: Option<&str>) -> Option<String> {
         let sandbox = SandboxId::try_from("s1").expect("id");
         let pod = PodRef { namespace: "ns".into(), name: "web".into(), uid: "u".into() };
-        let fields = Fields { sandbox: &sandbox, pod: &pod, role: Role::Member, handler: "kata", netns };
+        let fields = Fields { sandbox: &sandbox, pod: &pod, role: Role::Member, handler: Some("kata"), netns };
         Template::parse(text).expect(text).render(&fields)
     }
 
@@ -156,6 +157,9 @@ mod tests {
     #[test]
     fn a_template_whose_fact_is_missing_renders_to_nothing() {
         assert_eq!(render("x{netns.path}", None), None);
+        let (sandbox, pod) = (SandboxId::try_from("s1").expect("id"), PodRef::default());
+        let fields = Fields { sandbox: &sandbox, pod: &pod, role: Role::Member, handler: None, netns: None };
+        assert_eq!(Template::parse("{runtime.handler}").expect("template").render(&fields), None);
         assert_eq!(render("", None).as_deref(), Some(""));
     }
 

@@ -72,7 +72,7 @@ impl Case {
             role: self.role,
             sandbox: &sandbox,
             pod: &pod,
-            handler: self.handler,
+            handler: Some(self.handler),
             annotations: &self.annotations,
             network: self.network.clone(),
             swap: self.swap,

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use crate::isolated;
 use crate::stage::{
@@ -30,6 +31,9 @@ isolated! {
         let args = ["-namespace", "k8s.io", "-id", "s1", "start"];
         let output = command(&interposer("containerd-shim-berth-x-v2"), &args).current_dir(&dir).output().unwrap();
         assert!(refused(&output).contains("does not exist"));
+        fs::write(dir.join("config.json"), "{").unwrap();
+        let output = command(Path::new("/run/berth.d/containerd-shim-berth-x-v2"), &args).current_dir(&dir).output().unwrap();
+        assert!(refused(&output).contains("berth: /run/bundles/k8s.io/s1/config.json: is not JSON: EOF"));
     }
 
     fn ignore_lets_the_delegate_have_the_bundle_as_it_is() {

@@ -1,6 +1,6 @@
 //! What the door would do with a bundle, and why. Changes nothing.
 
-use super::act::{Asked, changes, words};
+use super::act::{Asked, Examined, changes, words};
 use super::argv::Create;
 use super::gather::Source;
 use super::name::Grammar;
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::decide::verdict::{Netns, Verdict};
 use crate::exit::chain;
 use crate::identity::{CONTAINERD_CRI_NAMESPACE, Engine, Role};
-use crate::oci::{Bundle, edit};
+use crate::oci::{Bundle, Scan, edit};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,28 +72,7 @@ pub fn explain(question: &Question, config: Config, places: Places) -> Result<Ex
     let node = Node::look(config, places)?;
     let asked = Asked { node: &node, grammar, entry: entry.as_ref(), create: &create };
     let examined = asked.examine(&spec)?;
-    let mut explained = Explained {
-        config: bundle.path().to_owned(),
-        verdict: words(&examined.verdict).0,
-        reason: words(&examined.verdict).1,
-        refusal: None,
-        profile: examined.profile.map(|profile| profile.name.clone()),
-        facts: BTreeMap::from([
-            ("engine", examined.scope.engine.to_string()),
-            ("scope", examined.scope.root.clone()),
-            ("role", role(examined.who.role).to_owned()),
-            ("sandbox", examined.who.sandbox.to_string()),
-            ("pod", examined.who.pod.to_string()),
-            ("podUid", examined.who.pod.uid.clone()),
-            ("network", source(&examined.gathered.source)),
-        ]),
-        written: BTreeMap::new(),
-        corrected: BTreeMap::new(),
-        removed: Vec::new(),
-        contradictions: Vec::new(),
-        path_before: spec.network.as_ref().and_then(|entry| entry.path.clone()),
-        path_after: spec.network.as_ref().and_then(|entry| entry.path.clone()),
-    };
+    let mut explained = unchanged(bundle.path(), &spec, &examined);
     match examined.verdict {
         Verdict::Leave(_) => {}
         Verdict::Refuse(refusal) => explained.refusal = Some(refusal.to_string()),
@@ -109,6 +88,35 @@ pub fn explain(question: &Question, config: Config, places: Places) -> Result<Ex
         }
     }
     Ok(explained)
+}
+
+/// The verdict and what it rests on.
+fn unchanged(config: &Path, spec: &Scan<'_>, examined: &Examined<'_>) -> Explained {
+    let Examined { scope, who, profile, gathered, verdict } = examined;
+    let (verdict, reason) = words(verdict);
+    let path = spec.network.as_ref().and_then(|entry| entry.path.clone());
+    Explained {
+        config: config.to_owned(),
+        verdict,
+        reason,
+        refusal: None,
+        profile: profile.map(|profile| profile.name.clone()),
+        facts: BTreeMap::from([
+            ("engine", scope.engine.to_string()),
+            ("scope", scope.root.clone()),
+            ("role", role(who.role).to_owned()),
+            ("sandbox", who.sandbox.to_string()),
+            ("pod", who.pod.to_string()),
+            ("podUid", who.pod.uid.clone()),
+            ("network", source(&gathered.source)),
+        ]),
+        written: BTreeMap::new(),
+        corrected: BTreeMap::new(),
+        removed: Vec::new(),
+        contradictions: Vec::new(),
+        path_before: path.clone(),
+        path_after: path,
+    }
 }
 
 /// The creation that would bring the bundle here. containerd's bundles are `<namespace>/<id>`, CRI-O's and podman's

@@ -49,7 +49,7 @@ impl Gathered {
             sandbox: &who.sandbox,
             pod: &who.pod,
             // An interposer is not told it: its name stands for it.
-            handler: "",
+            handler: None,
             annotations,
             network: self.network.clone(),
             swap: self.swap,

@@ -119,7 +119,9 @@ fn creation(name: &str, create: &Create, config: Config, places: Places) -> Resu
     let line = Line::event("Create").with("as", name).with("id", &create.id);
     let on_failure = config.policy.interposed(entry.as_ref().and_then(|entry| entry.profile.as_deref()), None);
     let Some(on_failure) = on_failure.map(|profile| profile.on_failure) else { return Ok(()) };
-    let result = Bundle::open(&create.bundle).map_err(Failure::from).and_then(|bundle| {
+    // By its full path, for the sentence that may have to be said.
+    let dir = std::path::absolute(&create.bundle).unwrap_or_else(|_| create.bundle.clone());
+    let result = Bundle::open(&dir).map_err(Failure::from).and_then(|bundle| {
         // The delegate says best what it makes of a bundle without a specification.
         let Some(bundle) = bundle else { return Ok(None) };
         let spec = bundle.scan()?;

@@ -84,7 +84,7 @@ impl Gathered {
             role,
             sandbox: &pod.sandbox,
             pod: &pod.pod,
-            handler: &pod.handler,
+            handler: Some(&pod.handler),
             annotations,
             network: self.network.clone(),
             swap: session.swap,

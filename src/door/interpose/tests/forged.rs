@@ -37,7 +37,7 @@ fn told(engine: Engine, id: &str, annotations: &BTreeMap<String, String>) -> BTr
         role: who.role,
         sandbox: &who.sandbox,
         pod: &who.pod,
-        handler: "",
+        handler: None,
         annotations,
         network: Network::Own { lead: Lead::Own },
         swap: Swap::Possible,
