@@ -10,6 +10,7 @@ mod default_handler;
 mod engine;
 mod failure;
 mod identity;
+mod interposed;
 mod launched;
 mod lifecycle;
 mod other_plugin;

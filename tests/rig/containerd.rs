@@ -11,6 +11,15 @@ use super::wait::eventually;
 /// The handler that berth selects by default, as it does every handler with a name.
 pub(crate) const VM: &str = "vm";
 
+/// A handler whose OCI runtime is berth's interposer in front of runc, by `BinaryName`.
+pub(crate) const WRAPPED: &str = "wrapped";
+
+/// A handler whose shim is berth's interposer in front of containerd's runc shim, by `runtime_path`.
+pub(crate) const SHIMMED: &str = "shimmed";
+
+/// berth under its interposers' names.
+const NAMES: &str = "/run/rig/names";
+
 pub(crate) const SOCKET: &str = "/run/containerd/containerd.sock";
 const CONFIG: &str = "/run/rig/containerd.toml";
 
@@ -55,7 +64,7 @@ fn tail(containerd: &Process) -> String {
 /// rig's because `/run` and `/var/lib` are.
 fn config(components: &Provision) -> String {
     let version = if components.containerd_version >= (2, 3) { 4 } else { 3 };
-    let runtime = |name: &str| runtime(name, &components.runc);
+    let runtime = |name: &str| runtime(name, &components.runc, "");
     format!(
         r#"version = {version}
 
@@ -72,7 +81,7 @@ fn config(components: &Provision) -> String {
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd]
   default_runtime_name = 'runc'
-{runc}{vm}
+{runc}{vm}{wrapped}{shimmed}
 [plugins.'io.containerd.nri.v1.nri']
   disable = false
   plugin_path = '/run/rig/nri/plugins'
@@ -89,15 +98,21 @@ fn config(components: &Provision) -> String {
         cni = components.cni_dir.display(),
         runc = runtime("runc"),
         vm = runtime(VM),
+        wrapped = self::runtime(WRAPPED, &Path::new(NAMES).join("berth-runc"), ""),
+        shimmed = self::runtime(
+            SHIMMED,
+            &components.runc,
+            &format!("  runtime_path = '{NAMES}/containerd-shim-berth-runc-v2'\n")
+        ),
     )
 }
 
-fn runtime(name: &str, runc: &Path) -> String {
+fn runtime(name: &str, runc: &Path, more: &str) -> String {
     format!(
         r"
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.{name}]
   runtime_type = 'io.containerd.runc.v2'
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.{name}.options]
+{more}[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.{name}.options]
   BinaryName = '{}'
 ",
         runc.display()

@@ -2,7 +2,7 @@
 # It runs in mount, network and process id namespaces that `unshare` has just made; when it ends, the kernel ends
 # every other process in them and the mounts go with the last of those.
 #
-# $1 directory of containerd's programs, $2 directory of berth, $3 the images' archive
+# $1 directory of containerd's programs, $2 directory of berth, $3 the images' archive, $4 the name of berth's binary
 set -eu
 # What the tests need is mounted where no path of the host is needed: the checkout or the cache may lie under
 # a directory that is about to be covered.
@@ -14,6 +14,11 @@ mkdir -p "$stage/rig/containerd" "$stage/rig/berth" "$stage/rig/tmp" "$stage/rig
 mount -n --bind "$1" "$stage/rig/containerd"
 mount -n --bind "$2" "$stage/rig/berth"
 mount -n --bind "$3" "$stage/rig/images.tar"
+# berth by the names that make an interposer of it.
+mkdir "$stage/rig/names"
+for name in berth-runc containerd-shim-berth-runc-v2; do
+    ln -s "../berth/$4" "$stage/rig/names/$name"
+done
 mount -n --move "$stage" /run
 rmdir "$stage"
 [ /var/run -ef /run ] || mount -n --rbind /run /var/run

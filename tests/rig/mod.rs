@@ -67,7 +67,7 @@ impl Rig {
     pub(crate) fn furnished() -> Self {
         let permit = Permit::take();
         let binary = berth::binary();
-        let space = Space::new(binary.parent().expect("the binary is in a directory"));
+        let space = Space::new(&binary);
         containerd::configure(&space);
         let logs = tempfile::Builder::new().prefix("berth-rig-").tempdir().expect("make a directory for the logs");
         Self { cri: None, containerd: None, space, cgroup: Cgroup::new(), logs, _permit: permit }

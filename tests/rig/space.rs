@@ -16,11 +16,14 @@ pub(crate) struct Space {
 impl Space {
     /// Makes the namespaces and waits until they are furnished.
     pub(crate) fn new(berth: &Path) -> Self {
+        let directory = berth.parent().expect("the binary is in a directory");
+        let name = berth.file_name().expect("the binary has a name");
         let components = provision();
         let mut unshare = Command::new("unshare")
             .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"])
             .args(["--", "sh", "-c", include_str!("init.sh"), "rig"])
-            .args([&components.containerd_dir, berth, &components.images])
+            .args([&components.containerd_dir, directory, &components.images])
+            .arg(name)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,0 +1,62 @@
+//! Handlers with berth in front of their OCI runtime or their shim: the sandbox's own specification is edited too, and
+//! berth is gone from the process tree when the real program runs.
+
+use super::{assert_identity, assert_joined_pin, assert_nothing_left};
+use crate::rig::containerd::{SHIMMED, WRAPPED};
+use crate::rig::cri::Sandbox;
+use crate::rig::{IDLE, Rig, SERVE};
+
+/// The sandbox is told that it is one, and is in the namespace that its pin keeps, at the pin's path.
+#[track_caller]
+fn assert_sandbox(rig: &Rig, pod: &Sandbox, name: &str) {
+    let annotations = rig.annotations(&pod.id);
+    for (key, value) in [
+        ("ocid/container_type", "sandbox"),
+        ("ocid/sandbox_name", name),
+        ("ocid/sandbox_id", &pod.id),
+        ("io.kubernetes.cri.container-type", "sandbox"),
+        ("io.kubernetes.cri.sandbox-id", &pod.id),
+    ] {
+        assert_eq!(annotations.get(key).map(String::as_str), Some(value), "{key} of the sandbox");
+    }
+    assert_eq!(rig.netns_path(&pod.id), Some(Rig::pin_path(&pod.id)));
+    let pin = rig.pin(&pod.id).expect("the pod has a pin, and it is a mount");
+    assert_eq!(rig.netns_of_pid(rig.cri().sandbox_state(&pod.id).pid), pin, "the sandbox is in another namespace");
+}
+
+#[test]
+fn behind_a_wrapped_oci_runtime_sandbox_and_containers_get_identity_and_pin_without_a_daemon() {
+    let rig = Rig::start();
+    let pod = rig.pod("web", WRAPPED);
+    assert_sandbox(&rig, &pod, "web");
+    let server = rig.container(&pod, "server", SERVE);
+    let client = rig.container(&pod, "client", IDLE);
+    for container in [&server, &client] {
+        assert_identity(&rig, &pod, "web", container);
+        assert_joined_pin(&rig, &pod, container);
+    }
+    rig.assert_served(&client, &rig.cri().sandbox_state(&pod.id).address);
+
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    // The next creation is the occasion on which the pin goes.
+    let next = rig.pod("next", WRAPPED);
+    assert_eq!(rig.pin(&pod.id), None, "the pin of the pod that is gone");
+    rig.cri().remove_pod(&next.id).expect("remove the pod");
+    let gc = rig.berth_command(&["gc"]);
+    assert!(gc.status.success(), "{gc:?}");
+    assert_nothing_left(&rig);
+}
+
+#[test]
+fn behind_a_wrapped_shim_the_sandbox_gets_identity_and_pin_and_the_daemon_does_the_rest() {
+    let rig = Rig::start();
+    let _berth = rig.berth().start();
+    let pod = rig.pod("web", SHIMMED);
+    assert_sandbox(&rig, &pod, "web");
+    let container = rig.container(&pod, "main", IDLE);
+    assert_identity(&rig, &pod, "web", &container);
+    assert_joined_pin(&rig, &pod, &container);
+
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    assert_nothing_left(&rig);
+}
