@@ -5,7 +5,7 @@
 //! keys as Kata and runhcs still read them, and the 2016 `ocid/*` keys. Readers take the first key present,
 //! each in an order of its own, so dialects are safe side by side only while they agree.
 
-use crate::identity::{PodRef, Role, SandboxId};
+use crate::identity::{Engine, PodRef, Role, SandboxId};
 
 /// A family of annotation keys that belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,6 +104,12 @@ impl Dialect {
     #[must_use]
     pub fn writable(name: &str) -> Option<Self> {
         [Self::Ocid, Self::Containerd, Self::CriO].into_iter().find(|dialect| dialect.as_str() == name)
+    }
+
+    /// Whether `engine` itself speaks it.
+    #[must_use]
+    pub fn is_of(self, engine: Engine) -> bool {
+        matches!((self, engine), (Self::Containerd, Engine::Containerd) | (Self::CriO, Engine::CriO))
     }
 
     /// Its keys.

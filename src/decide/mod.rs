@@ -99,14 +99,18 @@ fn netns(facts: &Facts<'_>, profile: &Profile) -> Netns {
 fn identity(facts: &Facts<'_>, profile: &Profile, plan: &mut Plan) {
     let identity = Identity { role: facts.role, sandbox: facts.sandbox, pod: facts.pod };
     for dialect in Dialect::ALL {
-        let wanted = profile.dialects.contains(&dialect) && can_write(facts, dialect);
+        let wanted = profile.dialects.contains(&dialect);
+        let own = dialect.is_of(facts.engine);
         for key in dialect.keys() {
             let present = facts.annotations.get(key.name);
             let contradicts = present.is_some_and(|value| !dialect.agrees(key.field, value, &identity));
             if contradicts {
                 plan.contradictions.push(key.name.to_owned());
             }
-            let value = dialect.value(key.field, &identity).filter(|_| wanted && key.field != Field::LongName);
+            // The engine's own keys are put right and not removed: it may have written the right one by now, under the
+            // name that was removed.
+            let write = (wanted || own && contradicts) && can_write(facts, dialect);
+            let value = dialect.value(key.field, &identity).filter(|_| write && key.field != Field::LongName);
             match (value, present) {
                 (Some(value), present) if present != Some(value) => {
                     plan.set.insert(key.name.to_owned(), value.to_owned());

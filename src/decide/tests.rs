@@ -183,6 +183,22 @@ fn a_forged_type_in_a_dialect_that_was_not_asked_for_is_removed_and_named() {
 }
 
 #[test]
+fn a_forged_key_of_the_engines_own_dialect_is_put_right_though_the_profile_does_not_ask_for_it() {
+    for (engine, key, right) in [
+        (Engine::CriO, "io.kubernetes.cri-o.ContainerType", "container"),
+        (Engine::CriO, "io.kubernetes.cri-o.SandboxID", "s1"),
+        (Engine::Containerd, "io.kubernetes.cri.sandbox-id", "s1"),
+    ] {
+        let mut case = Case::member().with(key, "forged");
+        (case.engine, case.profile.dialects) = (engine, vec![Dialect::Ocid]);
+        let plan = case.plan();
+        assert_eq!(plan.set.get(key).map(String::as_str), Some(right));
+        assert!(plan.remove.is_empty(), "{plan:?}");
+        assert_eq!(plan.contradictions, [key]);
+    }
+}
+
+#[test]
 fn an_engines_own_agreeing_keys_stay() {
     let plan = Case::member()
         .with("io.kubernetes.cri-o.ContainerType", "container")
