@@ -1,9 +1,14 @@
 # berth. `make` says what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help build provision test demo lint bench clean
+
+# The engines that the end-to-end tests run on, newest first.
+engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7
+engine_tests := $(engines:%=test-engine-%)
+
+.PHONY: help build provision test $(engine_tests) test-engines demo lint bench clean
 
 help: ## say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the release binary, statically linked; prints its path
 	@scripts/build
@@ -14,6 +19,12 @@ provision: ## what demo and tests run against: containerd, runc, CNI plugins, an
 test: ## all tests, those on a real containerd included (root)
 	@scripts/provision >/dev/null
 	cargo test --locked
+
+$(engine_tests): test-engine-%:
+	@scripts/test-engine $*
+
+test-engines: ## the end-to-end tests on every engine; on one of them: make test-engine-containerd-2.2, -2.1, ... (root)
+	@scripts/test-engine $(engines)
 
 demo: ## berth at work on a real containerd (root)
 	@scripts/demo

@@ -1,6 +1,6 @@
 //! Who a container is, and which network it is in.
 
-use super::{assert_identity, assert_joined_pin, assert_nothing_left};
+use super::{assert_identity, assert_networked, assert_nothing_left, assert_path_untouched, await_settled};
 use crate::rig::containerd::VM;
 use crate::rig::cri::Pod;
 use crate::rig::{IDLE, Rig, SERVE};
@@ -16,11 +16,12 @@ fn containers_of_a_pod_carry_its_identity_and_share_its_pinned_network() {
 
     for container in [&server, &client] {
         assert_identity(&rig, &pod, "web", container);
-        assert_joined_pin(&rig, &pod, container);
+        assert_networked(&rig, &pod, container);
     }
-    let pin = rig.pin(&pod.id);
-    assert_eq!(pin, Some(rig.netns_of_pid(state.pid)), "the pin keeps another namespace than the sandbox's");
-    assert_eq!(pin, rig.netns_of_file(&state.netns.expect("the pod has a network of its own")));
+    let netns = rig.netns_of_pid(state.pid);
+    assert_eq!(rig.netns_of_file(&state.netns.expect("the pod has a network of its own")), Some(netns));
+    let pin = await_settled(&rig, &pod);
+    assert_eq!(pin, rig.can_swap().then_some(netns), "the pin keeps another namespace than the sandbox's");
     rig.assert_served(&client, &state.address);
 
     rig.cri().stop_pod(&pod.id).expect("stop the pod");
@@ -38,7 +39,7 @@ fn what_a_pods_author_writes_does_not_change_who_its_containers_are() {
     let container = rig.container(&pod, "main", IDLE);
 
     assert_identity(&rig, &pod, "forger", &container);
-    assert_joined_pin(&rig, &pod, &container);
+    assert_networked(&rig, &pod, &container);
 }
 
 #[test]
@@ -49,8 +50,7 @@ fn a_pod_on_the_hosts_network_gets_its_identity_and_no_pin() {
     let container = rig.container(&pod, "main", IDLE);
 
     assert_identity(&rig, &pod, "agent", &container);
-    let sandbox_pid = rig.cri().sandbox_state(&pod.id).pid;
-    assert_eq!(rig.netns_path(&container), Some(format!("/proc/{sandbox_pid}/ns/net")), "the path was changed");
+    assert_path_untouched(&rig, &pod, &container);
     assert_eq!(rig.netns_of_pid(rig.cri().container_pid(&container)), rig.netns_of_node());
     assert_eq!(rig.left_of_pods(), Vec::<String>::new(), "something was made for a pod without a network of its own");
 }

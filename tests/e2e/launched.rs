@@ -1,6 +1,6 @@
 //! berth as a plugin that containerd itself launches.
 
-use super::{assert_identity, assert_joined_pin, assert_nothing_left};
+use super::{assert_identity, assert_networked, assert_nothing_left};
 use crate::rig::berth::binary;
 use crate::rig::containerd::VM;
 use crate::rig::{IDLE, Rig};
@@ -20,7 +20,7 @@ fn berth_launched_by_containerd_from_its_plugin_directory_does_the_same() {
     let pod = rig.pod("web", VM);
     let container = rig.container(&pod, "main", IDLE);
     assert_identity(&rig, &pod, "web", &container);
-    assert_joined_pin(&rig, &pod, &container);
+    assert_networked(&rig, &pod, &container);
     assert_eq!(rig.annotations(&container)["example.com/pod"], "web", "the configuration that the runtime handed over");
 
     // containerd gives its plugins no standard error.

@@ -47,6 +47,25 @@ fn assert_joined_pin(rig: &Rig, pod: &Sandbox, container: &str) {
     assert_ne!(pin, rig.netns_of_node(), "the node's own network is pinned");
 }
 
+/// The container is where it belongs: given the pin's path where the engine can do that, else left with its own.
+#[track_caller]
+fn assert_networked(rig: &Rig, pod: &Sandbox, container: &str) {
+    if rig.can_swap() {
+        assert_joined_pin(rig, pod, container);
+    } else {
+        assert_path_untouched(rig, pod, container);
+        assert_eq!(rig.left_of_pods(), Vec::<String>::new(), "something was made on an engine that could not use it");
+    }
+}
+
+/// The container has the path that the engine gives without berth, and is in the pod's namespace by it.
+#[track_caller]
+fn assert_path_untouched(rig: &Rig, pod: &Sandbox, container: &str) {
+    let sandbox_pid = rig.cri().sandbox_state(&pod.id).pid;
+    assert_eq!(rig.netns_path(container), Some(format!("/proc/{sandbox_pid}/ns/net")), "the path was changed");
+    assert_eq!(rig.netns_of_pid(rig.cri().container_pid(container)), rig.netns_of_pid(sandbox_pid));
+}
+
 /// No pin, no mount, and no file of the state directory is left of any pod.
 #[track_caller]
 fn assert_nothing_left(rig: &Rig) {
@@ -64,7 +83,17 @@ fn assert_goes(left: impl Fn() -> Vec<String>) {
     assert!(gone.is_some(), "still there after {DEADLINE:?}: {:?}", left());
 }
 
-/// berth has handled the pod's start: its pin is there.
+/// berth has handled the pod's start: its pin is there, or it has none because the engine could not use it.
+#[track_caller]
+fn await_settled(rig: &Rig, pod: &Sandbox) -> Option<NetnsId> {
+    if rig.can_swap() {
+        return Some(await_pin(rig, pod));
+    }
+    assert_eq!(rig.left_of_pods(), Vec::<String>::new(), "something was made on an engine that could not use it");
+    None
+}
+
+/// berth has handled the pod's start: its pin is there. For tests that are about pins alone.
 #[track_caller]
 fn await_pin(rig: &Rig, pod: &Sandbox) -> NetnsId {
     eventually("the pod is pinned", || rig.pin(&pod.id))

@@ -47,7 +47,7 @@ fn pods_that_another_plugin_fails_leave_nothing_and_the_next_one_works() {
 
     let pod = rig.pod("third", VM);
     let server = rig.container(&pod, "server", SERVE);
-    super::assert_joined_pin(&rig, &pod, &server);
+    super::assert_networked(&rig, &pod, &server);
 }
 
 /// containerd takes a pod back whose start failed. Where it does not come through with that (the shim may be gone

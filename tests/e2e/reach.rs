@@ -1,6 +1,6 @@
 //! berth in a mount namespace of its own, as in a pod: only where its mounts reach the engine can it pin.
 
-use super::{assert_identity, assert_joined_pin, assert_nothing_left};
+use super::{assert_identity, assert_networked, assert_nothing_left, assert_path_untouched};
 use crate::rig::berth::Mounts;
 use crate::rig::containerd::VM;
 use crate::rig::{IDLE, Rig};
@@ -13,7 +13,7 @@ fn where_mounts_reach_the_engine_the_pins_are_the_nodes() {
     let container = rig.container(&pod, "main", IDLE);
 
     assert_identity(&rig, &pod, "web", &container);
-    assert_joined_pin(&rig, &pod, &container);
+    assert_networked(&rig, &pod, &container);
     rig.cri().remove_pod(&pod.id).expect("remove the pod");
     assert_nothing_left(&rig);
 }
@@ -25,10 +25,10 @@ fn where_mounts_do_not_reach_the_engine_nothing_is_swapped_and_berth_says_so() {
     let pod = rig.pod("web", VM);
     let container = rig.container(&pod, "main", IDLE);
 
-    let sandbox_pid = rig.cri().sandbox_state(&pod.id).pid;
-    assert_eq!(rig.netns_path(&container), Some(format!("/proc/{sandbox_pid}/ns/net")), "the path was changed");
+    assert_path_untouched(&rig, &pod, &container);
     assert_identity(&rig, &pod, "web", &container);
     assert_eq!(rig.pins(), Vec::<String>::new(), "a pin that the engine cannot use");
+    // On an engine that cannot swap either, this is what the operator is told first.
     berth.await_line("why it swaps nothing", |line| {
         line.contains("event=CreateContainer") && line.contains("reason=pins-do-not-reach")
     });

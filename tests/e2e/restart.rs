@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::{assert_identity, assert_joined_pin, assert_nothing_left, await_pin};
+use super::{assert_identity, assert_networked, assert_nothing_left, await_settled};
 use crate::rig::berth::await_synchronized;
 use crate::rig::containerd::VM;
 use crate::rig::{IDLE, Rig, SERVE};
@@ -15,15 +15,15 @@ fn a_container_created_after_berth_was_killed_and_started_again_joins_the_same_p
     let berth = rig.berth().start();
     let pod = rig.pod("web", VM);
     rig.container(&pod, "server", SERVE);
-    let pin = await_pin(&rig, &pod);
+    let pin = await_settled(&rig, &pod);
     berth.kill();
-    assert_eq!(rig.pin(&pod.id), Some(pin), "the pin went with the process");
+    assert_eq!(rig.pin(&pod.id), pin, "the pin went with the process");
 
     let _berth = rig.berth().start();
     let late = rig.container(&pod, "late", IDLE);
     assert_identity(&rig, &pod, "web", &late);
-    assert_joined_pin(&rig, &pod, &late);
-    assert_eq!(rig.pin(&pod.id), Some(pin));
+    assert_networked(&rig, &pod, &late);
+    assert_eq!(rig.pin(&pod.id), pin);
     rig.assert_served(&late, &rig.cri().sandbox_state(&pod.id).address);
 }
 
@@ -32,11 +32,11 @@ fn berth_that_is_told_to_end_ends_within_two_seconds_and_leaves_the_pins() {
     let rig = Rig::start();
     let mut berth = rig.berth().start();
     let pod = rig.pod("web", VM);
-    let pin = await_pin(&rig, &pod);
+    let pin = await_settled(&rig, &pod);
 
     berth.signal(Signal::SIGTERM);
     assert_eq!(berth.wait(Duration::from_secs(2)).code(), Some(0));
-    assert_eq!(rig.pin(&pod.id), Some(pin));
+    assert_eq!(rig.pin(&pod.id), pin);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn pods_that_ran_while_containerd_was_restarted_leave_nothing_when_they_are_stop
     let [first, second] = ["first", "second"].map(|name| rig.pod(name, VM));
     for pod in [&first, &second] {
         rig.container(pod, "main", IDLE);
-        await_pin(&rig, pod);
+        await_settled(&rig, pod);
     }
 
     rig.restart_containerd(Signal::SIGTERM);
@@ -54,7 +54,7 @@ fn pods_that_ran_while_containerd_was_restarted_leave_nothing_when_they_are_stop
     // containerd relays this to no plugin.
     rig.cri().stop_pod(&first.id).expect("stop the pod");
     super::assert_nothing_left_of(&rig, &first);
-    await_pin(&rig, &second);
+    await_settled(&rig, &second);
 
     rig.restart_containerd(Signal::SIGKILL);
     await_synchronized(&mut berth, 3);
@@ -67,11 +67,11 @@ fn a_pod_that_was_stopped_while_berth_was_away_leaves_nothing_when_it_is_back() 
     let rig = Rig::start();
     let berth = rig.berth().start();
     let pod = rig.pod("web", VM);
-    await_pin(&rig, &pod);
+    let pin = await_settled(&rig, &pod);
     berth.kill();
 
     rig.cri().remove_pod(&pod.id).expect("remove the pod");
-    assert!(rig.pin(&pod.id).is_some(), "nobody was there to release it");
+    assert_eq!(rig.pin(&pod.id), pin, "nobody was there to release it");
     let _berth = rig.berth().start();
     assert_nothing_left(&rig);
 }
@@ -85,14 +85,14 @@ fn a_second_berth_stays_passive_and_takes_over_when_the_first_is_killed() {
     let pod = rig.pod("web", VM);
     // Two plugins that set the same annotation would be a conflict, and the container refused.
     let early = rig.container(&pod, "early", IDLE);
-    assert_joined_pin(&rig, &pod, &early);
+    assert_networked(&rig, &pod, &early);
     assert!(!second.log().contains("event="), "the passive one was asked");
 
     first.kill();
     await_synchronized(&mut second, 1);
     let late = rig.container(&pod, "late", IDLE);
     assert_identity(&rig, &pod, "web", &late);
-    assert_joined_pin(&rig, &pod, &late);
+    assert_networked(&rig, &pod, &late);
     rig.cri().remove_pod(&pod.id).expect("remove the pod");
     assert_nothing_left(&rig);
 }

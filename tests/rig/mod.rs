@@ -14,6 +14,7 @@
 
 pub(crate) mod berth;
 mod cgroup;
+mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;
 mod permit;
@@ -27,6 +28,7 @@ pub(crate) mod wait;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ::berth::nri::Level;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tonic::Status;
@@ -35,6 +37,7 @@ use self::cgroup::Cgroup;
 use self::cri::{Cri, Network, Pod, Sandbox};
 use self::permit::Permit;
 use self::process::Process;
+use self::provision::provision;
 use self::read::netns_id;
 use self::space::Space;
 
@@ -155,6 +158,17 @@ impl Rig {
         let joined = || netns_id(format!("/proc/{}/ns/net", task.pid()));
         wait::eventually("the task has joined the namespace", || (joined() == Some(namespace)).then_some(()));
         task
+    }
+
+    /// What this engine's NRI can do.
+    pub(crate) fn level(&self) -> Level {
+        provision().level()
+    }
+
+    /// The engine honours another network namespace path for a member. Where it does not, berth gives members their
+    /// identity and pins nothing.
+    pub(crate) fn can_swap(&self) -> bool {
+        self.level() >= Level::Namespaces
     }
 
     pub(crate) fn cgroup_parent(&self) -> &str {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use berth::nri::Level;
+
 /// Where the real components are.
 #[derive(Debug)]
 pub(crate) struct Provision {
@@ -15,6 +17,18 @@ pub(crate) struct Provision {
     pub(crate) images: PathBuf,
     pub(crate) image_busybox: String,
     pub(crate) image_pause: String,
+}
+
+impl Provision {
+    /// From the `go.mod` of containerd's releases, as berth's own table is.
+    pub(crate) fn level(&self) -> Level {
+        match self.containerd_version {
+            (major, minor) if (major, minor) >= (2, 3) => Level::DedicatedRpcs,
+            (2, 2) => Level::Namespaces,
+            // From 1.7.26, and no earlier 1.7 is among the engines.
+            _ => Level::SplitSync,
+        }
+    }
 }
 
 /// The components; panics with the script's own words when something is missing.
