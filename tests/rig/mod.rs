@@ -160,6 +160,11 @@ impl Rig {
         task
     }
 
+    /// The engine has the running shim of a sandbox create its members, instead of starting the shim for each.
+    pub(crate) fn asks_running_shims(&self) -> bool {
+        provision().containerd_version >= (2, 0)
+    }
+
     /// What this engine's NRI can do.
     pub(crate) fn level(&self) -> Level {
         provision().level()
