@@ -100,7 +100,8 @@ impl Dispatcher {
         let result = match self.work.start(what, handler) {
             Err(refusal) => Err(refusal),
             Ok(answer) => match timeout(budget, answer).await {
-                // Its own refusals are the plugin's to log.
+                // Its own refusals are the plugin's to log; a panic is none.
+                Ok(Ok(Err(refusal))) if refusal.code() == RefusalCode::Internal => Err(refusal),
                 Ok(Ok(result)) => return result,
                 Ok(Err(_dropped)) => {
                     let message = format!("{what}: the plugin is shutting down");
@@ -113,6 +114,14 @@ impl Dispatcher {
             log::warn!("nri event={what} answer={:?} reason={:?}", refusal.code(), refusal.message());
         }
         result
+    }
+
+    /// The answer to an event that carries none.
+    fn without_answer(&self, event: Event, answer: Answer<()>) -> ttrpc::Result<()> {
+        match answer {
+            Err(_refusal) if self.plugin.lets_pass(event) => Ok(()),
+            answer => Ok(answer?),
+        }
     }
 
     fn allowed(&self, ctx: &TtrpcContext) -> Duration {
@@ -220,7 +229,7 @@ impl Dispatcher {
                 _ => Ok(()),
             }
         };
-        Ok(self.call(ctx, event.name(), handler).await?)
+        self.without_answer(event, self.call(ctx, event.name(), handler).await)
     }
 
     async fn on_container_event(
@@ -242,7 +251,7 @@ impl Dispatcher {
                 _ => Ok(()),
             }
         };
-        Ok(self.call(ctx, event.name(), handler).await?)
+        self.without_answer(event, self.call(ctx, event.name(), handler).await)
     }
 
     /// A number this stub does not know, or an event that never comes as a state change: the

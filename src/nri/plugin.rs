@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::api;
-use super::events::EventMask;
+use super::events::{Event, EventMask};
 use super::handle::RuntimeHandle;
 use super::level::Capabilities;
 
@@ -142,6 +142,13 @@ pub trait Plugin: Send + Sync + 'static {
 
     /// The session went on or ended. Must neither block nor panic.
     fn session(&self, state: SessionState) {}
+
+    /// Whether the runtime is told success for `event` though its handler was late, refused or panicked; what came of it
+    /// is logged all the same. For events without an answer of their own: an error to RunPodSandbox fails the pod, one to
+    /// StopPodSandbox keeps it terminating on CRI-O.
+    fn lets_pass(&self, event: Event) -> bool {
+        false
+    }
 
     /// The runtime is going down. (No known release says so.)
     async fn shutdown(&self) {}

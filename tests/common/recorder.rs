@@ -91,6 +91,7 @@ impl Plugin for Recorder {
         Ok(containers.first().map(update).into_iter().collect())
     }
 
+    fn lets_pass(&self, event: Event) -> bool { event == Event::PostUpdatePodSandbox }
     fn session(&self, state: SessionState) { self.note(format!("state {state:?}")); }
     async fn shutdown(&self) { self.note("Shutdown".to_owned()); }
 

@@ -57,6 +57,19 @@ async fn an_overdue_handler_is_answered_for_in_time_and_goes_on() {
 }
 
 #[tokio::test]
+async fn an_event_that_the_plugin_lets_pass_succeeds_though_its_handler_is_late_panics_or_refuses() {
+    let profile = Profile { request_timeout: Duration::from_millis(500), ..Profile::containerd_2_3() };
+    let (_place, _runtime, session, mut stub) = in_session(profile).await;
+    for id in [SLOW, PANIC, REFUSE] {
+        within(session.event(Event::PostUpdatePodSandbox, Some(pod(id)), None)).await.unwrap();
+    }
+    stub.expect(&["PostUpdatePodSandbox slow", "PostUpdatePodSandbox panic", "PostUpdatePodSandbox refuse"]).await;
+    stub.recorder.release.add_permits(1);
+    stub.expect(&["PostUpdatePodSandbox done"]).await;
+    stub.stop().await;
+}
+
+#[tokio::test]
 async fn a_handler_in_progress_survives_the_session() {
     let (_place, runtime, session, mut stub) = in_session(Profile::containerd_2_3()).await;
     let lost = async {

@@ -213,6 +213,12 @@ impl Plugin for NriDoor {
         }
     }
 
+    /// A pod is never refused and never kept terminating by berth: what was not done for it is done at the next container,
+    /// which can be refused, or by the lifecycle rule.
+    fn lets_pass(&self, _event: Event) -> bool {
+        true
+    }
+
     async fn synchronize(
         &self,
         pods: Vec<api::PodSandbox>,
