@@ -3,16 +3,12 @@
 //! Everything that is not set here is containerd's own default, sockets and directories included: they are the rig's
 //! because `/run` and `/var/lib` are.
 
-use std::path::Path;
-
-use super::containerd::{SHIMMED, VM, WRAPPED};
+use super::containerd::Handler;
 use super::provision::Provision;
 
-/// berth under its interposers' names.
-const NAMES: &str = "/run/rig/names";
-
-pub(crate) fn config(components: &Provision) -> String {
-    let cri = if components.containerd_version >= (2, 0) { of_2(components) } else { of_1(components) };
+pub(crate) fn config(components: &Provision, handlers: &[Handler]) -> String {
+    let cri =
+        if components.containerd_version >= (2, 0) { of_2(components, handlers) } else { of_1(components, handlers) };
     format!(
         "{cri}
 [plugins.'io.containerd.nri.v1.nri']
@@ -27,7 +23,7 @@ pub(crate) fn config(components: &Provision) -> String {
 }
 
 /// The CRI is two plugins, one for images and one for everything else.
-fn of_2(components: &Provision) -> String {
+fn of_2(components: &Provision, handlers: &[Handler]) -> String {
     format!(
         r"version = {version}
 
@@ -52,12 +48,12 @@ fn of_2(components: &Provision) -> String {
         version = if components.containerd_version >= (2, 3) { 4 } else { 3 },
         pause = components.image_pause,
         cni = components.cni_dir.display(),
-        handlers = handlers("io.containerd.cri.v1.runtime", components),
+        handlers = tables("io.containerd.cri.v1.runtime", handlers),
     )
 }
 
 /// The CRI is one plugin.
-fn of_1(components: &Provision) -> String {
+fn of_1(components: &Provision, handlers: &[Handler]) -> String {
     format!(
         r"version = 2
 
@@ -75,26 +71,24 @@ fn of_1(components: &Provision) -> String {
 {handlers}",
         pause = components.image_pause,
         cni = components.cni_dir.display(),
-        handlers = handlers("io.containerd.grpc.v1.cri", components),
+        handlers = tables("io.containerd.grpc.v1.cri", handlers),
     )
 }
 
-/// The default handler, the one that berth selects, and those with berth in front of the OCI runtime or of the shim.
-fn handlers(plugin: &str, components: &Provision) -> String {
-    let (runc, names) = (components.runc.as_path(), Path::new(NAMES));
-    let (wrapped, shim) = (names.join("berth-runc"), names.join("containerd-shim-berth-runc-v2"));
-    [("runc", runc, None), (VM, runc, None), (WRAPPED, &wrapped, None), (SHIMMED, runc, Some(&shim))]
-        .map(|(name, runc, shim)| {
-            let shim = shim.map(|path| format!("\n  runtime_path = '{}'", path.display())).unwrap_or_default();
-            format!(
-                r"
+fn tables(plugin: &str, handlers: &[Handler]) -> String {
+    let key = |name: &str, value: &str| format!("\n  {name} = '{value}'");
+    let table = |handler: &Handler| {
+        let path = handler.shim.as_ref().map(|path| key("runtime_path", path)).unwrap_or_default();
+        let options: String = handler.options.iter().map(|(name, value)| key(name, value)).collect();
+        format!(
+            r"
 [plugins.'{plugin}'.containerd.runtimes.{name}]
-  runtime_type = 'io.containerd.runc.v2'{shim}
-[plugins.'{plugin}'.containerd.runtimes.{name}.options]
-  BinaryName = '{}'
+  runtime_type = '{kind}'{path}
+[plugins.'{plugin}'.containerd.runtimes.{name}.options]{options}
 ",
-                runc.display()
-            )
-        })
-        .concat()
+            name = handler.name,
+            kind = handler.kind,
+        )
+    };
+    handlers.iter().map(table).collect()
 }

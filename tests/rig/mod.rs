@@ -34,6 +34,7 @@ use tempfile::TempDir;
 use tonic::Status;
 
 use self::cgroup::Cgroup;
+use self::containerd::Handler;
 use self::cri::{Cri, Network, Pod, Sandbox};
 use self::permit::Permit;
 use self::process::Process;
@@ -68,10 +69,15 @@ impl Rig {
 
     /// A rig whose containerd is still to be started, so that the test can prepare its directories.
     pub(crate) fn furnished() -> Self {
+        Self::with_handlers(&[])
+    }
+
+    /// A rig with handlers of the test's own, whose containerd is still to be started.
+    pub(crate) fn with_handlers(handlers: &[Handler]) -> Self {
         let permit = Permit::take();
         let binary = berth::binary();
         let space = Space::new(&binary);
-        containerd::configure(&space);
+        containerd::configure(&space, handlers);
         let logs = tempfile::Builder::new().prefix("berth-rig-").tempdir().expect("make a directory for the logs");
         Self { cri: None, containerd: None, space, cgroup: Cgroup::new(), logs, _permit: permit }
     }
@@ -119,6 +125,15 @@ impl Rig {
         let done = self.command(program).args(args).output().expect("nsenter (util-linux) runs");
         let [out, err] = [done.stdout, done.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         if done.status.success() { Ok(out) } else { Err(format!("{program} {args:?}: {}: {out}{err}", done.status)) }
+    }
+
+    /// Gives berth a further name in the rig, by which it is an interposer; its path there.
+    pub(crate) fn name_berth(&self, name: &str) -> String {
+        let binary = berth::binary();
+        let target = Path::new("../berth").join(binary.file_name().expect("the binary has a name"));
+        let path = format!("{}/{name}", containerd::NAMES);
+        std::os::unix::fs::symlink(target, self.path(&path)).expect("name berth in the rig");
+        path
     }
 
     pub(crate) fn write(&self, inside: &str, text: &str) {

@@ -40,23 +40,38 @@ pub(crate) fn provision() -> &'static Provision {
     }
 }
 
+/// What `scripts/provision` says of further components, by key; panics with the script's own words when something is
+/// missing.
+pub(crate) fn components(names: &[&str]) -> HashMap<String, String> {
+    match script(names) {
+        Ok(text) => keys(&text),
+        Err(reason) => panic!("the rig cannot run: {reason}"),
+    }
+}
+
 fn run() -> Result<Provision, String> {
     if !nix::unistd::geteuid().is_root() {
         return Err("it makes namespaces and mounts, and so must be run as root".into());
     }
+    parse(&script(&[])?)
+}
+
+fn script(components: &[&str]) -> Result<String, String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/provision");
-    let done = Command::new(script).output().map_err(|e| format!("{script}: {e}"))?;
+    let done = Command::new(script).args(components).output().map_err(|e| format!("{script}: {e}"))?;
     if !done.status.success() {
         return Err(format!("{script}: {}\n{}", done.status, String::from_utf8_lossy(&done.stderr)));
     }
-    parse(&String::from_utf8_lossy(&done.stdout))
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+fn keys(lines: &str) -> HashMap<String, String> {
+    lines.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
 }
 
 fn parse(lines: &str) -> Result<Provision, String> {
-    let given: HashMap<_, _> = lines.lines().filter_map(|line| line.split_once('=')).collect();
-    let get = |key: &str| {
-        given.get(key).map(|value| (*value).to_owned()).ok_or(format!("scripts/provision did not give {key}"))
-    };
+    let given = keys(lines);
+    let get = |key: &str| given.get(key).cloned().ok_or(format!("scripts/provision did not give {key}"));
     let version = get("BERTH_RIG_CONTAINERD_VERSION")?;
     let mut numbers = version.split('.').map_while(|number| number.parse().ok());
     let containerd_version = match (numbers.next(), numbers.next()) {
