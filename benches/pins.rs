@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use berth::apply::{Keeper, Mode, Sight, Wanted, Which};
 use berth::decide::verdict::Reason;
 use berth::identity::{Engine, PodRef, SandboxId, Scope};
-use berth::ledger::record::Record;
+use berth::ledger::record::{Origin, Record};
 use berth::netns::Netns;
 use berth::pin::PinName;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
@@ -165,6 +165,7 @@ fn main() {
         let wanted = Wanted {
             name: &name,
             netns: &netns,
+            origin: Origin::Adopted,
             source: Path::new(ENGINE),
             forbidden: &[],
             scope: &scope,

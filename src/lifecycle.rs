@@ -82,7 +82,7 @@ pub enum Fate {
 /// The proof, in a word and a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// The engine's file leads to the namespace.
+    /// The engine's file leads to the namespace, or the bundle it was made for is there.
     EngineHoldsIt,
     /// Something that berth did not make is at the pin's path.
     ForeignAtPath,

@@ -15,5 +15,7 @@ mod bundles;
 mod creation;
 #[path = "interpose/delegates.rs"]
 mod delegates;
+#[path = "interpose/made.rs"]
+mod made;
 #[path = "interpose/passing.rs"]
 mod passing;

@@ -60,7 +60,7 @@ fn record() -> Record {
         verdict: "identity-and-netns".into(),
         config: "0".into(),
         origin: Origin::Adopted,
-        source: Source { path: "/run/netns/cni-1".into(), parent: id },
+        source: Source { path: "/run/netns/cni-1".into(), parent: id, bundle: None },
         netns: id,
         since: Boottime::now(),
         pid_ns: None,

@@ -130,7 +130,8 @@ fn look_at_source(record: &Record, pin: Pin, seen: bool) -> Source {
     match record.origin {
         Origin::Adopted => look_at_file(record, pin, seen),
         Origin::Created => match std::fs::symlink_metadata(&record.source.path) {
-            Ok(_) => Source::Present,
+            Ok(data) if record.source.bundle == Some(FileId { dev: data.dev(), ino: data.ino() }) => Source::Present,
+            Ok(_) => gone(record, seen),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => gone(record, seen),
             Err(_) => Source::Unobservable,
         },

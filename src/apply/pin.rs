@@ -19,7 +19,9 @@ pub struct Wanted<'a> {
     pub name: &'a PinName,
     /// The namespace, opened and verified.
     pub netns: &'a Netns,
-    /// The engine's file it was opened from.
+    /// Where it comes from, and with that what `source` is.
+    pub origin: Origin,
+    /// The engine's file it was opened from, or the bundle it was made for.
     pub source: &'a Path,
     /// Namespaces that must not be pinned: the host's.
     pub forbidden: &'a [NetnsId],
@@ -60,10 +62,10 @@ impl Keeper {
     /// The lock is held by another for longer than `patience`; the record is a newer berth's; what
     /// [`crate::netns::Store::adopt`] refuses.
     pub fn pin(&self, wanted: &Wanted<'_>, patience: Duration) -> Result<Pinned, ApplyError> {
-        let parent = parent_of(wanted.source)?;
+        let source = wanted.source()?;
         let lock = self.ledger.lock(wanted.name, patience)?;
         let before = self.ledger.get(wanted.name)?;
-        let record = wanted.record(parent, before.as_ref());
+        let record = wanted.record(source, before.as_ref());
         if before.as_ref() == Some(&record) && self.store.leads_to(wanted.name, wanted.netns.id()) {
             return Ok(Pinned::Already);
         }
@@ -144,12 +146,22 @@ impl Keeper {
 }
 
 impl Wanted<'_> {
+    /// What the record shall say of the source.
+    fn source(&self) -> Result<Source, ApplyError> {
+        let parent = self.source.parent().unwrap_or(Path::new("/"));
+        let bundle = match self.origin {
+            Origin::Adopted => None,
+            Origin::Created => Some(id_of("look at the bundle", self.source)?),
+        };
+        let parent = id_of("look at the directory of the source of a network namespace", parent)?;
+        Ok(Source { path: self.source.to_owned(), parent, bundle })
+    }
+
     /// What the record shall be; of one that is there already, its age and what an earlier door said stay.
-    fn record(&self, parent: FileId, before: Option<&Record>) -> Record {
+    fn record(&self, source: Source, before: Option<&Record>) -> Record {
         let same =
             before.filter(|record| record.netns == file_id(self.netns.id()) && record.source.path == self.source);
         if let Some(before) = same {
-            let source = Source { path: self.source.to_owned(), parent };
             return Record { source, gone: None, removed: None, ..before.clone() };
         }
         Record {
@@ -163,8 +175,8 @@ impl Wanted<'_> {
             profile: self.profile.to_owned(),
             verdict: self.verdict.as_str().to_owned(),
             config: format!("{:016x}", self.config),
-            origin: Origin::Adopted,
-            source: Source { path: self.source.to_owned(), parent },
+            origin: self.origin,
+            source,
             netns: file_id(self.netns.id()),
             since: Boottime::now(),
             pid_ns: self.pid_ns,
@@ -174,10 +186,8 @@ impl Wanted<'_> {
     }
 }
 
-fn parent_of(source: &Path) -> Result<FileId, ApplyError> {
-    let parent = source.parent().unwrap_or(Path::new("/"));
-    let data = std::fs::metadata(parent)
-        .map_err(FileError::new("look at the directory of the engine's netns file", parent))
-        .map_err(LedgerError::from)?;
+/// The file or directory at a path; `what` says what is asked for.
+fn id_of(what: &'static str, path: &Path) -> Result<FileId, ApplyError> {
+    let data = std::fs::metadata(path).map_err(FileError::new(what, path)).map_err(LedgerError::from)?;
     Ok(FileId { dev: data.dev(), ino: data.ino() })
 }

@@ -9,7 +9,7 @@ use super::{ApplyError, Keeper, file_id, netns_id};
 use crate::clock::Boottime;
 use crate::fsutil::Lock;
 use crate::ledger::LedgerError;
-use crate::ledger::record::Record;
+use crate::ledger::record::{Origin, Record};
 use crate::lifecycle::{self, Facts, Fate, Source, Tasks, Why};
 use crate::netns::{Netns, NetnsId, PinState};
 use crate::pin::PinName;
@@ -167,6 +167,10 @@ impl Keeper {
         if fate == Fate::Heal && !sight.mounts {
             // Not to be seen from here whether it is missing at all.
             return Ok(settled(Outcome::Kept(Why::Unobservable)));
+        }
+        if fate == Fate::Heal && record.origin == Origin::Created {
+            // There is no file to have it again from; the next creation from the bundle makes another.
+            return Ok(settled(Outcome::Kept(Why::EngineHoldsIt)));
         }
         if mode == Mode::Preview || !changes(fate, record) {
             return Ok(settled(outcome(fate)));

@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::Boottime;
 use crate::decide::verdict::Reason;
 use crate::identity::{Engine, PodRef, SandboxId, Scope};
-use crate::ledger::record::Record;
+use crate::ledger::record::{Origin, Record};
 use crate::lifecycle::{DRAIN_LIMIT, GRACE, Why};
 use crate::netns::testing::{Parked, engine_file, isolated, new_netns};
 use crate::netns::{Netns, PinState};
@@ -48,6 +48,7 @@ impl Node {
         let wanted = Wanted {
             name: &self.name,
             netns: &netns,
+            origin: Origin::Adopted,
             source: &self.engine,
             forbidden,
             scope: &scope(),

@@ -30,14 +30,15 @@ pub(super) fn interposers(
 
 fn interposer(node: &Node<'_>, profiles: &[Profile], problems: &mut Problems) -> Option<Interposer> {
     const ENGINES: [Engine; 4] = [Engine::Containerd, Engine::CriO, Engine::Podman, Engine::Other];
-    let (mut engine, mut delegate, mut profile, mut told) = (None, None, None, false);
-    for (key, value) in node.entries(&["engine", "delegate", "profile"], problems) {
+    let (mut engine, mut delegate, mut handler, mut profile, mut told) = (None, None, None, None, false);
+    for (key, value) in node.entries(&["engine", "delegate", "handler", "profile"], problems) {
         match key {
             "engine" => {
                 told = true;
                 engine = value.choice(&ENGINES.map(|engine| (engine.as_str(), engine)), problems);
             }
             "delegate" => delegate = absolute(&value, problems),
+            "handler" => handler = value.text("a runtime handler", problems).map(str::to_owned),
             _ => {
                 let known = |wanted: &&str| profiles.iter().any(|profile| profile.name == *wanted);
                 profile = name(&value, problems);
@@ -50,5 +51,5 @@ fn interposer(node: &Node<'_>, profiles: &[Profile], problems: &mut Problems) ->
     if !told {
         problems.add(&node.path, "expected an engine: whose annotations can be trusted is never guessed");
     }
-    Some(Interposer { engine: engine?, delegate, profile: profile.map(str::to_owned) })
+    Some(Interposer { engine: engine?, delegate, handler, profile: profile.map(str::to_owned) })
 }

@@ -57,7 +57,9 @@ pub struct Interposer {
     pub engine: Engine,
     /// What berth becomes, an absolute path; `None`: found by the interposer's name.
     pub delegate: Option<PathBuf>,
-    /// The profile, by name; `None`: the first one.
+    /// The runtime handler it stands for; `None`: not told.
+    pub handler: Option<String>,
+    /// The profile, by name; `None`: the first that matches.
     pub profile: Option<String>,
 }
 

@@ -100,7 +100,8 @@ fn profile(node: &Node<'_>, problems: &mut Problems) -> Profile {
             "annotations" => profile.annotations = annotations(&value, problems),
             "dropAnnotations" => profile.drop_annotations = drops(&value, problems),
             "netns" => {
-                let choices = [("swap", NetnsPolicy::Swap), ("leave", NetnsPolicy::Leave)];
+                let choices =
+                    [("swap", NetnsPolicy::Swap), ("create", NetnsPolicy::Create), ("leave", NetnsPolicy::Leave)];
                 profile.netns = value.choice(&choices, problems).unwrap_or(profile.netns);
             }
             "onFailure" => {

@@ -50,7 +50,7 @@ profiles:
     let expected = [
         "profile: unknown key, expected one of profiles, interposers, hostProc",
         "hostProc: expected an absolute path, got \"relative/proc\"",
-        "profiles[0].netns: expected swap or leave, got \"swp\"",
+        "profiles[0].netns: expected swap or create or leave, got \"swp\"",
         "profiles[0].onFailure: expected Fail or Ignore, got \"fail\"",
         "profiles[0].match.namespace: unknown key, expected one of runtimeHandlers, namespaces",
         "profiles[0].match.runtimeHandlers: expected a list, got \"kata\"",
@@ -104,7 +104,7 @@ fn interposers_are_read_with_what_may_be_left_out() {
 profiles: [{name: vm, dropAnnotations: ["run.oci.handler", "io.katacontainers.*", "!*.ok"]}]
 interposers:
   berth-runc: {engine: containerd}
-  wrapped: {engine: cri-o, delegate: /usr/bin/crun, profile: vm}
+  wrapped: {engine: cri-o, delegate: /usr/bin/crun, handler: kata, profile: vm}
   p: {engine: podman}
   n: {engine: none}
 "#;
@@ -114,7 +114,9 @@ interposers:
     let wrapped = &config.interposers["wrapped"];
     assert_eq!(wrapped.delegate.as_deref(), Some(Path::new("/usr/bin/crun")));
     assert_eq!(wrapped.profile.as_deref(), Some("vm"));
-    assert_eq!(config.interposers["p"], Interposer { engine: Engine::Podman, delegate: None, profile: None });
+    assert_eq!(wrapped.handler.as_deref(), Some("kata"));
+    let bare = Interposer { engine: Engine::Podman, delegate: None, handler: None, profile: None };
+    assert_eq!(config.interposers["p"], bare);
     let drops = &config.policy.profiles[0].drop_annotations;
     assert!(drops.matches("io.katacontainers.config.hypervisor.x") && !drops.matches("io.katacontainers.ok"));
 }
@@ -139,7 +141,7 @@ interposers:
         "interposers.x.engine: expected containerd or cri-o or podman or none, got \"docker\"",
         "interposers.x.delegate: expected an absolute path, got \"runc\"",
         "interposers.x.profile: no profile has the name \"wm\"",
-        "interposers.x.grammar: unknown key, expected one of engine, delegate, profile",
+        "interposers.x.grammar: unknown key, expected one of engine, delegate, handler, profile",
         "interposers.y: expected an engine",
         "interposers.z: expected a mapping, got 7",
     ];

@@ -51,6 +51,9 @@ pub enum Network {
         /// Where the container's present path leads.
         lead: Lead,
     },
+    /// A new one, which the specification asks for and which berth may make: it names no user namespace, to which the
+    /// network namespace would have to belong (user_namespaces(7)).
+    New,
     /// The engine does not say.
     Unknown,
 }

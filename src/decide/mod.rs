@@ -3,7 +3,8 @@
 //! Rules, in order of precedence; each has its function below and its rows in the tests:
 //!
 //! 1. What no profile selects is left byte for byte. ([`decide`])
-//! 2. A standalone container is cleaned of identity keys and never stamped. (`cleaned`)
+//! 2. A standalone container is cleaned of identity keys and never stamped. (`cleaned`) It is given a namespace of
+//!    berth's making where it asks for a new one and the profile wants that.
 //! 3. A member whose path leads to another pod's pin is refused. (`veto`)
 //! 4. The path is swapped where the pod has a network namespace of its own, the profile wants it, the runtime
 //!    can do it and the pin reaches the engine; else it stays, with the reason. (`netns`)
@@ -36,7 +37,7 @@ use verdict::{Netns, Plan, Reason, Refusal, Verdict};
 pub fn decide(facts: &Facts<'_>, profile: Option<&Profile>) -> Verdict {
     let Some(profile) = profile else { return Verdict::Leave(Reason::NotSelected) };
     if facts.role == Role::Standalone {
-        return cleaned(facts);
+        return cleaned(facts, profile);
     }
     if let Some(refusal) = veto(facts) {
         return Verdict::Refuse(refusal);
@@ -60,8 +61,9 @@ fn conclude(plan: Plan) -> Verdict {
 }
 
 /// Rule 2.
-fn cleaned(facts: &Facts<'_>) -> Verdict {
-    let mut plan = Plan::new(Netns::Keep(Reason::Standalone));
+fn cleaned(facts: &Facts<'_>, profile: &Profile) -> Verdict {
+    let creates = facts.network == Network::New && profile.netns == NetnsPolicy::Create;
+    let mut plan = Plan::new(if creates { Netns::Create } else { Netns::Keep(Reason::Standalone) });
     for key in Dialect::ALL.into_iter().flat_map(Dialect::keys) {
         if facts.annotations.get(key.name).is_some() {
             plan.remove.insert(key.name.to_owned());
@@ -83,7 +85,8 @@ fn veto(facts: &Facts<'_>) -> Option<Refusal> {
 fn netns(facts: &Facts<'_>, profile: &Profile) -> Netns {
     match &facts.network {
         Network::Host => return Netns::Keep(Reason::HostNetwork),
-        Network::Unknown => return Netns::Keep(Reason::NoNetns),
+        Network::New if profile.netns == NetnsPolicy::Create => return Netns::Create,
+        Network::New | Network::Unknown => return Netns::Keep(Reason::NoNetns),
         Network::Own { .. } => {}
     }
     match (profile.netns, facts.swap) {
@@ -138,7 +141,7 @@ fn extras(facts: &Facts<'_>, profile: &Profile, plan: &mut Plan) {
         pod: facts.pod,
         role: facts.role,
         handler: facts.handler,
-        netns: (plan.netns == Netns::Swap).then_some(facts.pin_path),
+        netns: plan.joins_pin().then_some(facts.pin_path),
     };
     for (key, template) in &profile.annotations {
         let present = facts.annotations.get(key);

@@ -130,9 +130,13 @@ fn pods_of_the_default_handler_and_of_excluded_namespaces_are_left() {
 
 #[test]
 fn the_path_stays_for_each_reason_there_is_while_identity_is_written() {
-    let rows: [(Network, Swap, NetnsPolicy, Netns); 8] = [
+    let rows: [(Network, Swap, NetnsPolicy, Netns); 12] = [
         (Network::Host, Swap::Possible, NetnsPolicy::Swap, Netns::Keep(Reason::HostNetwork)),
         (Network::Unknown, Swap::Possible, NetnsPolicy::Swap, Netns::Keep(Reason::NoNetns)),
+        (Network::New, Swap::Possible, NetnsPolicy::Swap, Netns::Keep(Reason::NoNetns)),
+        (Network::New, Swap::Possible, NetnsPolicy::Create, Netns::Create),
+        (Network::Unknown, Swap::Possible, NetnsPolicy::Create, Netns::Keep(Reason::NoNetns)),
+        (Network::Own { lead: Lead::Own }, Swap::Possible, NetnsPolicy::Create, Netns::Swap),
         (Network::Own { lead: Lead::Own }, Swap::Possible, NetnsPolicy::Leave, Netns::Keep(Reason::ProfileLeavesNetns)),
         (
             Network::Own { lead: Lead::Own },

@@ -45,11 +45,18 @@ impl Plan {
         }
     }
 
+    /// Whether the container is given the pin's path.
+    #[must_use]
+    pub fn joins_pin(&self) -> bool {
+        matches!(self.netns, Netns::Swap | Netns::Create)
+    }
+
     /// What it comes to, in a word.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self.netns {
             Netns::Swap => Reason::IdentityAndNetns,
+            Netns::Create => Reason::NetnsCreated,
             Netns::Keep(reason) => reason,
         }
     }
@@ -60,6 +67,8 @@ impl Plan {
 pub enum Netns {
     /// The namespace is pinned and its pin's path given to the container.
     Swap,
+    /// A namespace is made, pinned, and its pin's path given to the container.
+    Create,
     /// The path stays, because of this.
     Keep(Reason),
 }
@@ -71,6 +80,8 @@ pub enum Reason {
     NotSelected,
     /// Identity and path.
     IdentityAndNetns,
+    /// A path, and identity if it is a sandbox: the specification asked for a new namespace and berth has made it.
+    NetnsCreated,
     /// Identity alone: the pod uses the host's network.
     HostNetwork,
     /// Identity alone: the profile leaves the path.
@@ -89,9 +100,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tests that look for ones that never occur.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotSelected,
         Self::IdentityAndNetns,
+        Self::NetnsCreated,
         Self::HostNetwork,
         Self::ProfileLeavesNetns,
         Self::NoNetns,
@@ -107,6 +119,7 @@ impl Reason {
         match self {
             Self::NotSelected => "not-selected",
             Self::IdentityAndNetns => "identity-and-netns",
+            Self::NetnsCreated => "netns-created",
             Self::HostNetwork => "host-network",
             Self::ProfileLeavesNetns => "profile-leaves-netns",
             Self::NoNetns => "no-netns",

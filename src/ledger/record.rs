@@ -50,6 +50,9 @@ pub struct Source {
     pub path: PathBuf,
     /// The directory it was seen in, to tell "gone" from "looked for in the wrong place".
     pub parent: FileId,
+    /// A bundle's own directory: another one at the same path is another container's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<FileId>,
 }
 
 /// Everything known of one pin that the mount itself does not say.
@@ -153,7 +156,7 @@ pub(crate) mod tests {
             verdict: "identity-and-netns".into(),
             config: "0123456789abcdef".into(),
             origin: Origin::Adopted,
-            source: Source { path: "/run/netns/cni-1".into(), parent: FileId { dev: 1, ino: 2 } },
+            source: Source { path: "/run/netns/cni-1".into(), parent: FileId { dev: 1, ino: 2 }, bundle: None },
             netns: FileId { dev: 4, ino: 4026532000 },
             since: Boottime(12),
             pid_ns: Some(4026531836),

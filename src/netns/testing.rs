@@ -14,7 +14,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::gettid;
 
-use super::{Netns, NetnsId, Store, create};
+use super::{Netns, NetnsId, Store};
 use crate::pin::PinName;
 use crate::sys::fd_path;
 
@@ -110,7 +110,7 @@ pub(crate) fn engine_file(path: impl AsRef<Path>, ns: &Netns) {
 }
 
 pub(crate) fn new_netns() -> Netns {
-    create::create().expect("create a network namespace")
+    Netns::create().expect("create a network namespace")
 }
 
 pub(crate) fn name(id: &str) -> PinName {

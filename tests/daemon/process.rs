@@ -55,7 +55,7 @@ isolated! {
             let text = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{text}");
             assert!(text.contains("config /run/config.yaml: profils: unknown key"), "{text}");
-            assert!(text.contains("profiles[0].netns: expected swap or leave, got \"swp\""), "{text}");
+            assert!(text.contains("profiles[0].netns: expected swap or create or leave, got \"swp\""), "{text}");
         }
     }
 

@@ -73,7 +73,7 @@ isolated! {
         let yaml = configured("profiles: [{name: a, netns: swp}]");
         let creating = ["--root", "/r/k8s.io", "create", "--bundle", dir.to_str().unwrap(), "s1"];
         let told = refused(&command(&berth, &creating).env("BERTH_CONFIG", yaml).output().unwrap());
-        assert!(told.contains("config /run/config.yaml: profiles[0].netns: expected swap or leave"), "{told}");
+        assert!(told.contains("config /run/config.yaml: profiles[0].netns: expected swap or create or leave"), "{told}");
         assert_delegated(&command(&berth, &["state", "s1"]).env("BERTH_CONFIG", yaml).output().unwrap());
 
         // The last one that the daemon found good holds.

@@ -4,16 +4,19 @@ use super::argv::Create;
 use super::gather::{self, Gathered, Source, door};
 use super::name::Grammar;
 use super::report::Failure;
-use super::setup::Node;
+use super::setup::{self, Node};
 use super::trust::{self, Who};
-use crate::apply::{ApplyError, Keeper, PATIENCE, Wanted};
+use crate::apply::{ApplyError, Keeper, Mode, Outcome, PATIENCE, Wanted, Which};
 use crate::config::Interposer;
 use crate::decide::decide;
 use crate::decide::policy::Profile;
-use crate::decide::verdict::{Netns, Plan, Reason, Verdict};
+use crate::decide::verdict::{Plan, Reason, Verdict};
+use crate::fsutil::FileError;
 use crate::identity::Scope;
+use crate::ledger::record::Origin;
 use crate::netns::Netns as Namespace;
-use crate::oci::{Bundle, Changes, Scan, edit};
+use crate::oci::{Bundle, BundleError, Changes, Scan, edit};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// What is known before the specification is read.
@@ -43,19 +46,14 @@ impl<'a> Asked<'a> {
         trust::scope(engine, self.grammar, root)
     }
 
-    /// The profile for pods of `namespace`; where that is not known, the one that says what happens on failure.
-    pub(super) fn profile(&self, namespace: Option<&str>) -> Option<&'a Profile> {
-        let named = self.entry.and_then(|entry| entry.profile.as_deref());
-        self.node.config.policy.interposed(named, namespace)
-    }
-
     /// Gathers and decides; changes nothing.
     pub(super) fn examine(&self, spec: &Scan<'_>) -> Result<Examined<'a>, Failure> {
         let scope = self.scope();
         let who = trust::who(&scope, &self.create.id, &spec.values)?;
-        let profile = self.profile(Some(&who.pod.namespace));
-        let gathered = gather::gather(self.node, &scope, &who, spec);
-        let verdict = decide(&gathered.facts(self.grammar, &scope, &who, &spec.values), profile);
+        let profile = setup::profile(&self.node.config.policy, self.entry, Some(&who.pod.namespace));
+        let gathered = gather::gather(self.node, &scope, &who, &self.create.bundle, spec);
+        let handler = self.entry.and_then(|entry| entry.handler.as_deref());
+        let verdict = decide(&gathered.facts(self.grammar, &scope, &who, handler, &spec.values), profile);
         Ok(Examined { scope, who, profile, gathered, verdict })
     }
 
@@ -67,7 +65,7 @@ impl<'a> Asked<'a> {
             Verdict::Leave(_) => {}
             Verdict::Refuse(refusal) => return Err(Failure::Refused(refusal.clone())),
             Verdict::Adjust(plan) => {
-                if plan.netns == Netns::Swap {
+                if plan.joins_pin() {
                     self.ensure_pin(&examined)?;
                 }
                 let text = edit(spec, &changes(plan, &examined.gathered.pin_path))?;
@@ -81,21 +79,35 @@ impl<'a> Asked<'a> {
 
     fn ensure_pin(&self, examined: &Examined<'_>) -> Result<(), Failure> {
         let no_source = || Failure::NoSource(examined.gathered.pin_path.clone().into());
+        let keeper = || self.node.keeper.as_ref().ok_or_else(no_source);
         match &examined.gathered.source {
             Source::Pinned => Ok(()),
-            Source::Open(source, netns) => {
-                let keeper = self.node.keeper.as_ref().ok_or_else(no_source)?;
-                Ok(self.pin(keeper, examined, source, netns)?)
-            }
+            Source::Open(file, netns) => Ok(self.pin(keeper()?, examined, Origin::Adopted, file, netns)?),
+            Source::New => self.create(keeper()?, examined),
             Source::Broken(error) => Err(Failure::Netns(error.to_string())),
             Source::None => Err(no_source()),
         }
+    }
+
+    /// Makes a network namespace for the bundle and pins it.
+    fn create(&self, keeper: &Keeper, examined: &Examined<'_>) -> Result<(), Failure> {
+        let bundle = &self.create.bundle;
+        let bundle = bundle.canonicalize().map_err(FileError::new("resolve", bundle)).map_err(BundleError::from)?;
+        // One that was made for an earlier container of this id goes first, if its time has come.
+        let earlier = std::slice::from_ref(&examined.gathered.name);
+        let settlement = keeper.settle(Which::These(earlier), &self.node.sight, Mode::Apply, &mut HashSet::new());
+        if settlement.settled.iter().any(|settled| matches!(settled.outcome, Outcome::Draining(_))) {
+            return Err(Failure::Earlier(examined.gathered.pin_path.clone().into()));
+        }
+        let netns = Namespace::create().map_err(ApplyError::from)?;
+        Ok(self.pin(keeper, examined, Origin::Created, &bundle, &netns)?)
     }
 
     fn pin(
         &self,
         keeper: &Keeper,
         examined: &Examined<'_>,
+        origin: Origin,
         source: &Path,
         netns: &Namespace,
     ) -> Result<(), ApplyError> {
@@ -105,16 +117,19 @@ impl<'a> Asked<'a> {
         let wanted = Wanted {
             name: &gathered.name,
             netns,
+            origin,
             source,
             forbidden: &self.node.sight.host,
             scope,
             sandbox: who.sandbox.as_str(),
             pod: &who.pod,
-            handler: "",
+            handler: self.entry.and_then(|entry| entry.handler.as_deref()).unwrap_or_default(),
             door: door(self.grammar).as_str(),
             profile: profile.map(|profile| profile.name.as_str()).unwrap_or_default(),
-            // A pin is made for nothing else.
-            verdict: Reason::IdentityAndNetns,
+            verdict: match origin {
+                Origin::Adopted => Reason::IdentityAndNetns,
+                Origin::Created => Reason::NetnsCreated,
+            },
             config: self.node.config.hash,
             pid_ns: self.node.sight.pid_ns,
         };
@@ -127,7 +142,7 @@ pub(super) fn changes(plan: &Plan, pin_path: &str) -> Changes {
     Changes {
         set: plan.set.clone(),
         remove: plan.remove.clone(),
-        network_path: (plan.netns == Netns::Swap).then(|| pin_path.to_owned()),
+        network_path: plan.joins_pin().then(|| pin_path.to_owned()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::name::Grammar;
 use super::report::Failure;
 use super::setup::{self, Node, Places};
 use crate::config::Config;
-use crate::decide::verdict::{Netns, Verdict};
+use crate::decide::verdict::Verdict;
 use crate::exit::chain;
 use crate::identity::{CONTAINERD_CRI_NAMESPACE, Engine, Role};
 use crate::oci::{Bundle, Scan, edit};
@@ -78,7 +78,7 @@ pub fn explain(question: &Question, config: Config, places: Places) -> Result<Ex
         Verdict::Refuse(refusal) => explained.refusal = Some(refusal.to_string()),
         Verdict::Adjust(plan) => {
             edit(&spec, &changes(&plan, &examined.gathered.pin_path))?;
-            if plan.netns == Netns::Swap {
+            if plan.joins_pin() {
                 explained.path_after = Some(examined.gathered.pin_path);
             }
             let there = |key: &String| spec.values.contains_key(key);
@@ -148,6 +148,7 @@ fn source(source: &Source) -> String {
         Source::Pinned => "pinned".to_owned(),
         Source::Open(path, _) => format!("to be pinned from {}", path.display()),
         Source::Broken(error) => format!("cannot be pinned: {}", chain(error)),
+        Source::New => "to be made".to_owned(),
         Source::None => "nothing to pin".to_owned(),
     }
 }

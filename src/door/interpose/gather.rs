@@ -6,9 +6,11 @@ use super::trust::Who;
 use crate::apply::{Keeper, netns_id};
 use crate::decide::facts::{Annotations, Door, Facts, Lead, Network, Swap};
 use crate::identity::{Role, SandboxId, Scope};
+use crate::ledger::record::FileId;
 use crate::netns::{Netns, NetnsError, NetnsId, Peek, PinState};
 use crate::oci::Scan;
 use crate::pin::PinName;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where the pod's namespace can be had from.
@@ -20,6 +22,8 @@ pub(super) enum Source {
     Open(PathBuf, Netns),
     /// The engine's file cannot be opened as a network namespace.
     Broken(NetnsError),
+    /// There is none yet; it is to be made.
+    New,
     /// There is none, or none that could be pinned.
     None,
 }
@@ -40,6 +44,7 @@ impl Gathered {
         grammar: Grammar,
         scope: &Scope,
         who: &'a Who,
+        handler: Option<&'a str>,
         annotations: &'a dyn Annotations,
     ) -> Facts<'a> {
         Facts {
@@ -48,8 +53,8 @@ impl Gathered {
             role: who.role,
             sandbox: &who.sandbox,
             pod: &who.pod,
-            // An interposer is not told it: its name stands for it.
-            handler: None,
+            // An interposer is not told it, if not by its entry: its name stands for it.
+            handler,
             annotations,
             network: self.network.clone(),
             swap: self.swap,
@@ -68,15 +73,18 @@ pub(super) fn door(grammar: Grammar) -> Door {
 }
 
 /// Gathers what `decide` needs.
-pub(super) fn gather(node: &Node, scope: &Scope, who: &Who, spec: &Scan<'_>) -> Gathered {
+pub(super) fn gather(node: &Node, scope: &Scope, who: &Who, bundle: &Path, spec: &Scan<'_>) -> Gathered {
     let name = PinName::of(scope, &who.sandbox);
     let pin = node.places.netns_dir.join(name.as_str());
     let look = Look { node, keeper: node.keeper.as_ref(), name: &name, pin: &pin };
-    let (source, network) = match (&spec.network, who.role) {
+    let path = spec.network.as_ref().map(|entry| entry.path.as_deref().map(Path::new));
+    let (source, network) = match (path, who.role) {
+        (Some(path), Role::Standalone) if path.is_none_or(|path| path == pin) => look.new_one(bundle, spec),
         (_, Role::Standalone) => (Source::None, Network::Unknown),
         (None, _) => (Source::None, Network::Host),
-        (Some(entry), Role::Sandbox) => look.sandbox(entry.path.as_deref().map(Path::new)),
-        (Some(entry), Role::Member) => look.member(entry.path.as_deref().map(Path::new)),
+        (Some(None), Role::Sandbox) => look.new_one(bundle, spec),
+        (Some(Some(path)), Role::Sandbox) => look.sandbox(path),
+        (Some(path), Role::Member) => look.member(path),
     };
     // berth is in the engine's mount namespace here, and so is what it becomes: its pins reach both.
     let swap = if node.sight.host.is_empty() { Swap::HostNotVisible } else { Swap::Possible };
@@ -92,10 +100,26 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The path is the engine's own file, which is adopted; without one a new namespace is to be made, and not here.
-    fn sandbox(&self, path: Option<&Path>) -> (Source, Network) {
+    /// A new namespace is asked for, or one that was made for this bundle: the path of its pin may stand there from
+    /// an earlier creation. What goes into a user namespace is not berth's to make.
+    fn new_one(&self, bundle: &Path, spec: &Scan<'_>) -> (Source, Network) {
+        if spec.user_namespace {
+            return (Source::None, Network::Unknown);
+        }
+        let made = self.pinned().is_some_and(|id| self.made_for(bundle, id));
+        (if made { Source::Pinned } else { Source::New }, Network::New)
+    }
+
+    /// Whether the record says that the pinned namespace `id` was made for this very bundle.
+    fn made_for(&self, bundle: &Path, id: NetnsId) -> bool {
+        let record = self.keeper.and_then(|keeper| keeper.ledger.get(self.name).ok()?);
+        let own = std::fs::metadata(bundle).ok().map(|data| FileId { dev: data.dev(), ino: data.ino() });
+        record.is_some_and(|record| own.is_some() && record.source.bundle == own && netns_id(record.netns) == id)
+    }
+
+    /// The path is the engine's own file, which is adopted.
+    fn sandbox(&self, path: &Path) -> (Source, Network) {
         let own = |lead| Network::Own { lead };
-        let Some(path) = path else { return (Source::None, Network::Unknown) };
         if path == self.pin {
             // Another interposer was here before; the engine's file is in the record.
             return match self.pinned() {

@@ -117,7 +117,7 @@ fn creation(name: &str, create: &Create, config: Config, places: Places) -> Resu
     let grammar = setup::grammar(entry.as_ref(), name);
     let log = places.state_dir.join(LOG);
     let line = Line::event("Create").with("as", name).with("id", &create.id);
-    let on_failure = config.policy.interposed(entry.as_ref().and_then(|entry| entry.profile.as_deref()), None);
+    let on_failure = setup::profile(&config.policy, entry.as_ref(), None);
     let Some(on_failure) = on_failure.map(|profile| profile.on_failure) else { return Ok(()) };
     // By its full path, for the sentence that may have to be said.
     let dir = std::path::absolute(&create.bundle).unwrap_or_else(|_| create.bundle.clone());

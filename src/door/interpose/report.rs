@@ -41,6 +41,9 @@ pub enum Failure {
     /// `decide` asks for no pin then; if it ever does, the path of nothing must not be handed out.
     #[error("pin {}: there is no network namespace to pin", .0.display())]
     NoSource(PathBuf),
+    /// The path is still that of the namespace of another container that had the id.
+    #[error("pin {}: an earlier container of this id still has tasks in it; end them, or take another id", .0.display())]
+    Earlier(PathBuf),
     /// The decision.
     #[error("{0}")]
     Refused(Refusal),

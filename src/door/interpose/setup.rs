@@ -3,6 +3,7 @@
 use super::name;
 use crate::apply::{ApplyError, Keeper, Sight};
 use crate::config::{Config, ConfigError, Interposer, PUBLISHED};
+use crate::decide::policy::{Policy, Profile};
 use crate::{ledger, netns};
 use std::path::PathBuf;
 
@@ -81,6 +82,17 @@ impl Node {
 #[must_use]
 pub(super) fn entry<'a>(config: &'a Config, name: &str) -> Option<&'a Interposer> {
     config.interposers.get(name)
+}
+
+/// The profile for pods of `namespace`; where that is not known, the one that says what happens on failure.
+#[must_use]
+pub(super) fn profile<'a>(
+    policy: &'a Policy,
+    entry: Option<&Interposer>,
+    namespace: Option<&str>,
+) -> Option<&'a Profile> {
+    let named = entry.and_then(|entry| entry.profile.as_deref());
+    policy.interposed(named, entry.and_then(|entry| entry.handler.as_deref()), namespace)
 }
 
 /// The command line of the interposer `name`.

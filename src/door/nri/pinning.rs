@@ -9,6 +9,7 @@ use crate::decide::facts::Door;
 use crate::decide::policy::Profile;
 use crate::decide::verdict::{Netns as NetnsPlan, Reason, Verdict};
 use crate::exit::chain;
+use crate::ledger::record::Origin;
 use crate::logging::Line;
 use crate::metrics;
 use crate::netns::{Netns, NetnsError};
@@ -123,6 +124,7 @@ impl Job {
         let wanted = Wanted {
             name: &self.name,
             netns: &self.netns,
+            origin: Origin::Adopted,
             source: &self.source,
             forbidden: &self.session.sight.host,
             scope: &self.session.scope,

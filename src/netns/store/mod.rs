@@ -11,10 +11,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::create;
 use super::dir::{Dir, Probe};
 use super::error::{NetnsError, OnPath, Result};
-use super::handle::NetnsId;
+use super::handle::{Netns, NetnsId};
 use super::{Reach, mountinfo, reach};
 use crate::pin::{self, PinName};
 use crate::sys;
@@ -166,7 +165,7 @@ impl Store {
         if let PinState::Pinned(by) = self.state(name)? {
             return Err(NetnsError::OccupiedBy { path: self.path(name), by });
         }
-        self.adopt(name, &create::create()?, &[])
+        self.adopt(name, &Netns::create()?, &[])
     }
 
     /// Whether a mount made in the directory by the calling thread can be seen by the engine. See [`Reach`].

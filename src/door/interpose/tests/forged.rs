@@ -44,7 +44,7 @@ fn told(engine: Engine, id: &str, annotations: &BTreeMap<String, String>) -> BTr
         pin_path: "/run/netns/berth-x",
     };
     let config = Config::parse(DEFAULT_TEXT, "default").expect("default");
-    let profile = config.policy.interposed(None, Some(&who.pod.namespace));
+    let profile = config.policy.interposed(None, None, Some(&who.pod.namespace));
     let Verdict::Adjust(plan) = decide(&facts, profile) else { panic!("selected whatever it claims") };
     assert_eq!(plan.netns, Netns::Swap);
     let mut told = annotations.clone();
