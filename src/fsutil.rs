@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
@@ -186,6 +186,7 @@ impl Lock {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
             .mode(0o600)
             .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
@@ -198,6 +199,29 @@ impl Lock {
             }
             Err((_, Errno::EWOULDBLOCK)) => Ok(None),
             Err((_, errno)) => Err(FileError::new("lock", path)(errno.into())),
+        }
+    }
+
+    /// What the lock's file says, up to `limit` bytes.
+    ///
+    /// # Errors
+    /// It cannot be read, or has more.
+    pub fn text(&self, limit: u64) -> Result<String, FileError> {
+        let bytes = read_open(&self.file, &self.path, 0, limit)?;
+        String::from_utf8(bytes).map_err(|error| FileError::new("read", &self.path)(io::Error::other(error)))
+    }
+
+    /// Writes `text` over what the lock's file says, which must not be longer: in one call, so that no kill leaves half
+    /// of it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn overwrite(&self, text: &str) -> Result<(), FileError> {
+        let written = self.file.write_at(text.as_bytes(), 0).map_err(FileError::new("write", &self.path))?;
+        if written == text.len() {
+            Ok(())
+        } else {
+            Err(FileError::new("write", &self.path)(io::ErrorKind::WriteZero.into()))
         }
     }
 

@@ -2,8 +2,15 @@
 //!
 //! Every count is of something an operator would ask about; names are those of the metrics they become.
 
+use crate::fsutil::{FileError, Lock};
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// More than all totals need.
+const MAX_TOTALS: u64 = 1 << 16;
 
 /// A count that only grows.
 #[derive(Debug)]
@@ -84,6 +91,32 @@ counters! {
     SESSIONS_LOST = "nri_sessions_lost";
 }
 
+/// Adds this process's counts to the totals at `path`: for processes that end before anybody could ask them. A line
+/// `name=value` for each count that ever moved. `Ok(false)`: others were at it for longer than `patience`, and nothing
+/// was added.
+///
+/// # Errors
+/// The file cannot be read or written, or is not such a list.
+pub fn add_to(path: &Path, patience: Duration) -> Result<bool, FileError> {
+    let Some(file) = Lock::take(path, patience)? else { return Ok(false) };
+    file.overwrite(&totals(&file.text(MAX_TOTALS)?))?;
+    Ok(true)
+}
+
+/// The totals `before` with this process's counts in them. Never shorter: totals grow, and lines that this build does not
+/// know stay.
+fn totals(before: &str) -> String {
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, value) in before.lines().filter_map(|line| line.split_once('=')) {
+        totals.insert(name, value.parse().unwrap_or(0));
+    }
+    for counter in ALL.iter().filter(|counter| counter.get() > 0) {
+        let total = totals.entry(counter.name()).or_default();
+        *total = total.saturating_add(counter.get());
+    }
+    totals.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+}
+
 /// The counts that moved, as `name=value` separated by spaces.
 #[must_use]
 pub fn summary() -> String {
@@ -96,4 +129,34 @@ pub fn summary() -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_of_many_processes_add_up_and_unknown_ones_stay() {
+        CONTRADICTIONS.add(2);
+        let moved = CONTRADICTIONS.get();
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("counts");
+        for _ in 0..3 {
+            assert!(add_to(&path, Duration::from_secs(1)).expect("add"));
+        }
+        let text = std::fs::read_to_string(&path).expect("read");
+        assert!(text.contains(&format!("identity_contradictions={}\n", 3 * moved)), "{text}");
+
+        let text = totals("later_berths=7\nidentity_contradictions=1\n");
+        assert!(text.contains("later_berths=7\n"), "{text}");
+        assert!(text.contains(&format!("identity_contradictions={}\n", moved + 1)), "{text}");
+    }
+
+    #[test]
+    fn whoever_holds_the_totals_costs_the_count_and_no_more_than_the_patience() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("counts");
+        let _held = Lock::take(&path, Duration::ZERO).expect("lock").expect("free");
+        assert!(!add_to(&path, Duration::from_millis(5)).expect("no error"));
+    }
 }

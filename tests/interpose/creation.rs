@@ -37,6 +37,8 @@ isolated! {
         assert_eq!(path(&member).as_deref(), Some(PIN));
         assert_eq!(annotation(&member, "ocid/container_type").as_deref(), Some("container"));
         assert!(log().contains("stray=true"), "{}", log());
+        let counts = fs::read_to_string("/run/berth/interpose.counts").unwrap();
+        assert_eq!(counts, "containers_adjusted=2\nnetns_stray_paths=1\npins_made=1\n");
         assert!(!Path::new("/run/log.json").exists(), "nothing is said where errors are read");
         assert_eq!(fs::read_dir(&member).unwrap().count(), 1, "nothing is left beside config.json");
     }
@@ -68,6 +70,8 @@ isolated! {
         assert_eq!((path(&member).as_deref(), inode(PIN)), (Some(PIN), inode(&engine)));
         assert_eq!(annotation(&member, "io.kubernetes.cri.sandbox-id").as_deref(), Some("s1"));
         assert!(log().contains("contradictions=io.kubernetes.cri.sandbox-id"), "{}", log());
+        let counts = fs::read_to_string("/run/berth/interpose.counts").unwrap();
+        assert!(counts.contains("identity_contradictions=1\n"), "{counts}");
         assert!(!log().contains("victim"), "values are not logged");
     }
 

@@ -6,7 +6,7 @@ use super::name::Grammar;
 use super::report::Failure;
 use super::setup::{self, Node};
 use super::trust::{self, Who};
-use crate::apply::{ApplyError, Keeper, Mode, Outcome, PATIENCE, Wanted, Which};
+use crate::apply::{ApplyError, Keeper, Mode, Outcome, PATIENCE, Pinned, Wanted, Which};
 use crate::config::Interposer;
 use crate::decide::decide;
 use crate::decide::policy::Profile;
@@ -14,6 +14,7 @@ use crate::decide::verdict::{Plan, Reason, Verdict};
 use crate::fsutil::FileError;
 use crate::identity::Scope;
 use crate::ledger::record::Origin;
+use crate::metrics;
 use crate::netns::Netns as Namespace;
 use crate::oci::{Bundle, BundleError, Changes, Scan, edit};
 use std::collections::HashSet;
@@ -133,7 +134,15 @@ impl<'a> Asked<'a> {
             config: self.node.config.hash,
             pid_ns: self.node.sight.pid_ns,
         };
-        keeper.pin(&wanted, PATIENCE).map(drop)
+        match keeper.pin(&wanted, PATIENCE) {
+            Ok(Pinned::Now) => drop(metrics::PINNED.count()),
+            Ok(Pinned::Already) => {}
+            Err(error) => {
+                metrics::PIN_FAILED.count();
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod act;
 mod argv;
+mod creation;
 mod delegate;
 mod explain;
 mod gather;
@@ -25,20 +26,9 @@ pub use report::Failure;
 pub use setup::Places;
 
 use crate::config::{Config, ConfigError};
-use crate::decide::policy::OnFailure;
-use crate::decide::verdict::Verdict;
 use crate::exit::{Exit, chain};
-use crate::logging::{self, Line};
-use crate::oci::Bundle;
-use act::{Asked, words};
-use argv::{Call, Create};
-use setup::Node;
+use argv::Call;
 use std::ffi::OsString;
-use std::path::Path;
-use std::time::Instant;
-
-/// The log of interposers, in the state directory.
-const LOG: &str = "interpose.log";
 
 /// berth, run as an interposer.
 #[derive(Debug)]
@@ -103,81 +93,9 @@ impl Interposer {
         };
         if let Call::Create(create) = &call {
             let config = config.map_err(|error| told(error.into()))?;
-            creation(&name, create, config, places)?;
+            creation::prepare(&name, create, config, places)?;
         }
         let source = super::exec::replace(&program, &args);
         Err(told(delegate::DelegateError::Exec { path: program, source }.into()))
     }
-}
-
-/// What there is to do for a creation. `Err` is what the engine is told instead.
-fn creation(name: &str, create: &Create, config: Config, places: Places) -> Result<(), String> {
-    let started = Instant::now();
-    let entry = setup::entry(&config, name).cloned();
-    let grammar = setup::grammar(entry.as_ref(), name);
-    let log = places.state_dir.join(LOG);
-    let line = Line::event("Create").with("as", name).with("id", &create.id);
-    let on_failure = setup::profile(&config.policy, entry.as_ref(), None);
-    let Some(on_failure) = on_failure.map(|profile| profile.on_failure) else { return Ok(()) };
-    // By its full path, for the sentence that may have to be said.
-    let dir = std::path::absolute(&create.bundle).unwrap_or_else(|_| create.bundle.clone());
-    let result = Bundle::open(&dir).map_err(Failure::from).and_then(|bundle| {
-        // The delegate says best what it makes of a bundle without a specification.
-        let Some(bundle) = bundle else { return Ok(None) };
-        let spec = bundle.scan()?;
-        let node = Node::open(config, places)?;
-        if let Some(keeper) = &node.keeper {
-            for line in occasion::settle(keeper, &node.sight) {
-                note(&log, log::Level::Info, &line);
-            }
-        }
-        let asked = Asked { node: &node, grammar, entry: entry.as_ref(), create };
-        asked.act(&bundle, &spec).map(Some)
-    });
-    conclude(result, on_failure, line, started, &log)
-}
-
-/// Logs what came of it, and lets the failure policy speak.
-fn conclude(
-    result: Result<Option<Verdict>, Failure>,
-    policy: OnFailure,
-    line: Line,
-    started: Instant,
-    log: &Path,
-) -> Result<(), String> {
-    let (level, line, answer) = match result {
-        Ok(None) => return Ok(()),
-        Ok(Some(verdict)) => (log::Level::Info, said(line, &verdict), Ok(())),
-        Err(failure) => {
-            let cause = chain(&failure);
-            let ignored = policy == OnFailure::Ignore && failure.can_be_ignored();
-            let line = line.with("verdict", if ignored { "leave" } else { "refuse" }).with("reason", "failed");
-            let answer = match (ignored, failure.can_be_ignored()) {
-                (true, _) => Ok(()),
-                (false, true) => Err(format!(
-                    "{cause} (the profile says onFailure: Fail; repair the cause, or Ignore to run such containers unadjusted)"
-                )),
-                (false, false) => Err(cause.clone()),
-            };
-            (log::Level::Error, line.with("error", cause), answer)
-        }
-    };
-    note(log, level, &line.with("us", started.elapsed().as_micros()));
-    answer
-}
-
-/// A line in the interposers' log. Nobody is there to be told that it cannot be written, and no container depends on it.
-fn note(log: &Path, level: log::Level, line: &Line) {
-    logging::append(log, level, line).unwrap_or_default();
-}
-
-fn said(line: Line, verdict: &Verdict) -> Line {
-    let (word, reason) = words(verdict);
-    let line = line.with("verdict", word).with("reason", reason);
-    let Verdict::Adjust(plan) = verdict else { return line };
-    let listed =
-        |line: Line, key, names: &[String]| if names.is_empty() { line } else { line.with(key, names.join(",")) };
-    let line = listed(line, "contradictions", &plan.contradictions);
-    let line = listed(line, "dropped", &plan.dropped);
-    if plan.stray { line.with("stray", true) } else { line }
 }

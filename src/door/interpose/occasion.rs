@@ -2,7 +2,9 @@
 
 use crate::apply::{Keeper, Mode, Outcome, Settlement, Sight, Which};
 use crate::exit::chain;
+use crate::lifecycle::Why;
 use crate::logging::Line;
+use crate::metrics;
 use crate::pin::PinName;
 use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,8 +19,17 @@ pub(super) fn settle(keeper: &Keeper, sight: &Sight) -> Vec<Line> {
     let settlement = pass(keeper, sight);
     let done = settlement.settled.iter().filter_map(|settled| {
         let (event, why) = match settled.outcome {
-            Outcome::Released(why) => ("Release", why.as_str()),
-            Outcome::Healed => ("Heal", "pin-missing"),
+            Outcome::Released(why) => {
+                metrics::RELEASED.count();
+                if why == Why::DrainLimit {
+                    metrics::DRAIN_LIMIT.count();
+                }
+                ("Release", why.as_str())
+            }
+            Outcome::Healed => {
+                metrics::HEALED.count();
+                ("Heal", "pin-missing")
+            }
             Outcome::Kept(_) | Outcome::Draining(_) => return None,
         };
         Some(Line::event(event).with("pin", &settled.name).with("why", why))

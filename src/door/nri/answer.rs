@@ -4,9 +4,9 @@ use super::gather::{NETWORK, PodView};
 use super::{Failure, Member};
 use crate::decide::policy::OnFailure;
 use crate::decide::verdict::{Netns, Plan, Reason, Verdict};
+use crate::door::count;
 use crate::exit::chain;
 use crate::logging::Line;
-use crate::metrics;
 use crate::nri::{Answer, Refusal, RefusalCode, api};
 use std::time::Instant;
 
@@ -57,44 +57,22 @@ pub(super) fn container(
         return on_failure(pod, line, &failure, policy, started);
     }
     let line = said(line, &verdict, started);
+    count::verdict(&verdict);
     match verdict {
         Verdict::Refuse(refusal) => {
-            metrics::REFUSED.count();
-            count_contradictions(refusal.contradictions());
             log::error!("{line}");
             Err(Refusal::new(RefusalCode::FailedPrecondition, format!("berth: pod {}: {refusal}", pod.pod)))
         }
         Verdict::Leave(_) => {
-            metrics::LEFT.count();
             log::info!("{line}");
             Ok(api::CreateContainerResponse::default())
         }
         Verdict::Adjust(plan) => {
-            count(&plan);
             let level = if plan.reason() == Reason::NoNetns { log::Level::Warn } else { log::Level::Info };
             log::log!(level, "{line}");
             Ok(adjusted(plan, pin_path))
         }
     }
-}
-
-fn count(plan: &Plan) {
-    metrics::ADJUSTED.count();
-    count_contradictions(&plan.contradictions);
-    metrics::DROPPED.add(u64::try_from(plan.dropped.len()).unwrap_or(u64::MAX));
-    if plan.stray {
-        metrics::STRAY.count();
-    }
-    match plan.netns {
-        Netns::Keep(Reason::RuntimeCannotSwap) => metrics::RUNTIME_CANNOT.count(),
-        Netns::Keep(Reason::PinsDoNotReach | Reason::HostNotVisible) => metrics::UNREACHABLE.count(),
-        Netns::Keep(Reason::NoNetns) => metrics::UNTOLD.count(),
-        _ => 0,
-    };
-}
-
-fn count_contradictions(keys: &[String]) {
-    metrics::CONTRADICTIONS.add(u64::try_from(keys.len()).unwrap_or(u64::MAX));
 }
 
 /// The failure policy speaks.
@@ -106,10 +84,8 @@ fn on_failure(
     started: Instant,
 ) -> Answer<api::CreateContainerResponse> {
     let cause = chain(failure);
-    let (word, total) = match policy {
-        OnFailure::Fail => ("refuse", metrics::REFUSED.count()),
-        OnFailure::Ignore => ("leave", metrics::IGNORED.count()),
-    };
+    let total = count::failure(policy);
+    let word = if policy == OnFailure::Fail { "refuse" } else { "leave" };
     let line = line.with("verdict", word).with("reason", "failed").with("total", total).with("error", &cause);
     log::error!("{}", line.with("us", started.elapsed().as_micros()));
     match policy {
