@@ -191,8 +191,13 @@ impl fmt::Display for Config {
         }
         for (name, interposer) in &self.interposers {
             let delegate = interposer.delegate.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-            let profile = interposer.profile.as_deref().unwrap_or_default();
-            write!(f, " {name}{{engine:{} delegate:{delegate} profile:{profile}}}", interposer.engine)?;
+            let [handler, profile] =
+                [&interposer.handler, &interposer.profile].map(|name| name.as_deref().unwrap_or_default());
+            write!(
+                f,
+                " {name}{{engine:{} delegate:{delegate} handler:{handler} profile:{profile}}}",
+                interposer.engine
+            )?;
         }
         self.host_proc.as_ref().map_or(Ok(()), |path| write!(f, " hostProc:{}", path.display()))
     }

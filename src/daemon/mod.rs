@@ -107,11 +107,9 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
     let keeper = Keeper::open(&start.state_dir, &start.netns_dir)?;
     let Some(_lock) = only_daemon(&keeper, &mut signals).await? else { return Ok(()) };
 
-    if let Err(error) = start.config.publish(&start.state_dir) {
-        log::warn!("{}", Line::message("interposers will not see this configuration").with("error", chain(&error)));
-    }
     let board = Arc::new(Board::default());
     let door = Arc::new(NriDoor::new(keeper.clone(), start.config, Arc::<Board>::clone(&board)));
+    door.publish_config();
     let (stop, stopped) = flag::channel(false);
     let mut warden = tokio::spawn(warden::run(keeper, Arc::clone(&door), board, stopped));
     let options = Options { drain_limit: DRAIN, ..Options::default() };

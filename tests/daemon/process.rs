@@ -46,6 +46,13 @@ isolated! {
             let (_runtime, _session, _berth) = ready(Profile::containerd_2_3(), || Berth::configured(yaml)).await;
             assert_eq!(fs::read_to_string("/run/berth/config.yaml").unwrap(), yaml);
         });
+        // The one that the runtime hands over counts for more, as it does for the daemon.
+        block_on(async {
+            let handed = "profiles: [{name: b}]\n";
+            let profile = Profile { config: handed, ..Profile::containerd_2_3() };
+            let (_runtime, _session, _berth) = ready(profile, || Berth::start(&[])).await;
+            assert_eq!(fs::read_to_string("/run/berth/config.yaml").unwrap(), handed);
+        });
     }
 
     fn a_wrong_configuration_ends_it_with_1_and_every_mistake() {

@@ -156,7 +156,15 @@ impl NriDoor {
         let config = crate::config::Config::parse(text, "handed over by the runtime")
             .map_err(|error| Refusal::new(RefusalCode::InvalidArgument, format!("berth: {}", chain(&error))))?;
         *locked(&self.config) = std::sync::Arc::new(config);
+        self.publish_config();
         Ok(())
+    }
+
+    /// Leaves the configuration that holds now for interposers.
+    pub fn publish_config(&self) {
+        if let Err(error) = self.config().publish(self.keeper.ledger.dir()) {
+            log::warn!("{}", Line::message("interposers will not see this configuration").with("error", chain(&error)));
+        }
     }
 
     /// Whether pins reach the engine; where the engine's mount namespace is this one, the directory is first made a
