@@ -13,6 +13,7 @@ mod identity;
 mod interposed;
 mod launched;
 mod lifecycle;
+mod made;
 mod other_plugin;
 mod reach;
 mod readme;
