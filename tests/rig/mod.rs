@@ -17,10 +17,11 @@ mod cgroup;
 mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;
+pub(crate) mod holds;
 mod permit;
 pub(crate) mod plugin;
 pub(crate) mod process;
-mod provision;
+pub(crate) mod provision;
 pub(crate) mod read;
 mod space;
 pub(crate) mod wait;
@@ -134,6 +135,13 @@ impl Rig {
         let path = format!("{}/{name}", containerd::NAMES);
         std::os::unix::fs::symlink(target, self.path(&path)).expect("name berth in the rig");
         path
+    }
+
+    /// Puts a program on the node's PATH; the directory that it comes from may be covered there.
+    pub(crate) fn install(&self, name: &str, program: impl AsRef<Path>) {
+        let program = program.as_ref();
+        let copied = std::fs::copy(program, self.path(containerd::PROGRAMS).join(name));
+        copied.unwrap_or_else(|e| panic!("install {} in the rig: {e}", program.display()));
     }
 
     pub(crate) fn write(&self, inside: &str, text: &str) {
