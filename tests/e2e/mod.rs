@@ -6,6 +6,7 @@
     reason = "what a test expects and does not get fails it"
 )]
 
+mod crun;
 mod default_handler;
 mod engine;
 mod failure;
