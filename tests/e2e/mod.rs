@@ -20,7 +20,7 @@ mod restart;
 
 use crate::rig::Rig;
 use crate::rig::cri::Sandbox;
-use crate::rig::holds::{assert_goes, assert_identity, assert_joined_pin, assert_nothing_left};
+use crate::rig::holds::{assert_goes, assert_identity, assert_joined_pin, assert_nothing_left, assert_path_untouched};
 use crate::rig::read::NetnsId;
 use crate::rig::wait::eventually;
 
@@ -33,14 +33,6 @@ fn assert_networked(rig: &Rig, pod: &Sandbox, container: &str) {
         assert_path_untouched(rig, pod, container);
         assert_eq!(rig.left_of_pods(), Vec::<String>::new(), "something was made on an engine that could not use it");
     }
-}
-
-/// The container has the path that the engine gives without berth, and is in the pod's namespace by it.
-#[track_caller]
-fn assert_path_untouched(rig: &Rig, pod: &Sandbox, container: &str) {
-    let sandbox_pid = rig.cri().sandbox_state(&pod.id).pid;
-    assert_eq!(rig.netns_path(container), Some(format!("/proc/{sandbox_pid}/ns/net")), "the path was changed");
-    assert_eq!(rig.netns_of_pid(rig.cri().container_pid(container)), rig.netns_of_pid(sandbox_pid));
 }
 
 #[track_caller]

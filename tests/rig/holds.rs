@@ -47,6 +47,14 @@ pub(crate) fn assert_joined_pin(rig: &Rig, pod: &Sandbox, container: &str) {
     assert_ne!(pin, rig.netns_of_node(), "the node's own network is pinned");
 }
 
+/// The container has the path that the engine gives without berth, and is in the pod's namespace by it.
+#[track_caller]
+pub(crate) fn assert_path_untouched(rig: &Rig, pod: &Sandbox, container: &str) {
+    let sandbox_pid = rig.cri().sandbox_state(&pod.id).pid;
+    assert_eq!(rig.netns_path(container), Some(format!("/proc/{sandbox_pid}/ns/net")), "the path was changed");
+    assert_eq!(rig.netns_of_pid(rig.cri().container_pid(container)), rig.netns_of_pid(sandbox_pid));
+}
+
 /// No pin, no mount, and no file of the state directory is left of any pod.
 #[track_caller]
 pub(crate) fn assert_nothing_left(rig: &Rig) {

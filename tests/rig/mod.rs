@@ -188,6 +188,12 @@ impl Rig {
         provision().containerd_version >= (2, 0)
     }
 
+    /// The engine makes the network namespace of a pod with a user namespace itself and names it in the sandbox's
+    /// specification. Before, the OCI runtime made it, and no member was told a path that outlives the sandbox's process.
+    pub(crate) fn names_network_of_users(&self) -> bool {
+        provision().containerd_version >= (2, 0)
+    }
+
     /// What this engine's NRI can do.
     pub(crate) fn level(&self) -> Level {
         provision().level()
