@@ -3,26 +3,8 @@
 
 use super::{assert_identity, assert_joined_pin, assert_nothing_left, assert_path_untouched};
 use crate::rig::containerd::{SHIMMED, WRAPPED};
-use crate::rig::cri::Sandbox;
+use crate::rig::holds::assert_sandbox;
 use crate::rig::{IDLE, Rig, SERVE};
-
-/// The sandbox is told that it is one, and is in the namespace that its pin keeps, at the pin's path.
-#[track_caller]
-fn assert_sandbox(rig: &Rig, pod: &Sandbox, name: &str) {
-    let annotations = rig.annotations(&pod.id);
-    for (key, value) in [
-        ("ocid/container_type", "sandbox"),
-        ("ocid/sandbox_name", name),
-        ("ocid/sandbox_id", &pod.id),
-        ("io.kubernetes.cri.container-type", "sandbox"),
-        ("io.kubernetes.cri.sandbox-id", &pod.id),
-    ] {
-        assert_eq!(annotations.get(key).map(String::as_str), Some(value), "{key} of the sandbox");
-    }
-    assert_eq!(rig.netns_path(&pod.id), Some(Rig::pin_path(&pod.id)));
-    let pin = rig.pin(&pod.id).expect("the pod has a pin, and it is a mount");
-    assert_eq!(rig.netns_of_pid(rig.cri().sandbox_state(&pod.id).pid), pin, "the sandbox is in another namespace");
-}
 
 #[test]
 fn behind_a_wrapped_oci_runtime_sandbox_and_containers_get_identity_and_pin_without_a_daemon() {

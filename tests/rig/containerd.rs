@@ -58,6 +58,9 @@ fn standing() -> [Handler; 4] {
     ]
 }
 
+/// Further programs, on the rig's PATH.
+pub(crate) const PROGRAMS: &str = "/run/rig/bin";
+
 pub(crate) const SOCKET: &str = "/run/containerd/containerd.sock";
 const CONFIG: &str = "/run/rig/containerd.toml";
 

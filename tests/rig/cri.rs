@@ -8,11 +8,11 @@ use std::time::Duration;
 use k8s_cri::v1::image_service_client::ImageServiceClient;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
-    ContainerConfig, ContainerMetadata, ContainerStatusRequest, CreateContainerRequest, ExecSyncRequest, ImageSpec,
-    ImageStatusRequest, LinuxContainerConfig, LinuxContainerSecurityContext, LinuxPodSandboxConfig,
+    ContainerConfig, ContainerMetadata, ContainerStatusRequest, CreateContainerRequest, ExecSyncRequest, IdMapping,
+    ImageSpec, ImageStatusRequest, LinuxContainerConfig, LinuxContainerSecurityContext, LinuxPodSandboxConfig,
     LinuxSandboxSecurityContext, ListPodSandboxRequest, NamespaceMode, NamespaceOption, PodSandboxConfig,
     PodSandboxMetadata, PodSandboxStatusRequest, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest,
-    StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest,
+    StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest, UserNamespace,
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -32,6 +32,7 @@ pub(crate) struct Pod {
     /// The runtime handler; empty for the default one.
     pub(crate) handler: String,
     pub(crate) network: Network,
+    pub(crate) users: Users,
     pub(crate) labels: HashMap<String, String>,
     pub(crate) annotations: HashMap<String, String>,
 }
@@ -48,6 +49,18 @@ pub(crate) enum Network {
     Own,
     Host,
 }
+
+/// `hostUsers` of a pod.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Users {
+    #[default]
+    Host,
+    /// A user namespace of the pod's own, whose ids are the node's from this one on.
+    Own { from: u32 },
+}
+
+/// How many ids the kubelet gives to a pod.
+const IDS: u32 = 65_536;
 
 /// A pod sandbox that runs, or did.
 #[derive(Clone, Debug)]
@@ -199,17 +212,28 @@ fn image_spec(image: &str) -> ImageSpec {
     ImageSpec { image: image.to_owned(), ..ImageSpec::default() }
 }
 
-fn namespaces(network: Network) -> NamespaceOption {
-    let network = match network {
+fn namespaces(pod: &Pod) -> NamespaceOption {
+    let network = match pod.network {
         Network::Own => NamespaceMode::Pod,
         Network::Host => NamespaceMode::Node,
     };
-    NamespaceOption { network: network.into(), pid: NamespaceMode::Container.into(), ..NamespaceOption::default() }
+    NamespaceOption {
+        network: network.into(),
+        pid: NamespaceMode::Container.into(),
+        userns_options: user_namespace(pod.users),
+        ..NamespaceOption::default()
+    }
+}
+
+fn user_namespace(users: Users) -> Option<UserNamespace> {
+    let Users::Own { from } = users else { return None };
+    let ids = vec![IdMapping { host_id: from, container_id: 0, length: IDS }];
+    Some(UserNamespace { mode: NamespaceMode::Pod.into(), uids: ids.clone(), gids: ids })
 }
 
 fn sandbox_config(pod: &Pod, cgroup_parent: &str) -> PodSandboxConfig {
     let security = LinuxSandboxSecurityContext {
-        namespace_options: Some(namespaces(pod.network)),
+        namespace_options: Some(namespaces(pod)),
         ..LinuxSandboxSecurityContext::default()
     };
     PodSandboxConfig {

@@ -17,10 +17,11 @@ mod cgroup;
 mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;
+pub(crate) mod holds;
 mod permit;
 pub(crate) mod plugin;
 pub(crate) mod process;
-mod provision;
+pub(crate) mod provision;
 pub(crate) mod read;
 mod space;
 pub(crate) mod wait;
@@ -136,6 +137,13 @@ impl Rig {
         path
     }
 
+    /// Puts a program on the node's PATH; the directory that it comes from may be covered there.
+    pub(crate) fn install(&self, name: &str, program: impl AsRef<Path>) {
+        let program = program.as_ref();
+        let copied = std::fs::copy(program, self.path(containerd::PROGRAMS).join(name));
+        copied.unwrap_or_else(|e| panic!("install {} in the rig: {e}", program.display()));
+    }
+
     pub(crate) fn write(&self, inside: &str, text: &str) {
         self.space.write(inside, text);
     }
@@ -177,6 +185,12 @@ impl Rig {
 
     /// The engine has the running shim of a sandbox create its members, instead of starting the shim for each.
     pub(crate) fn asks_running_shims(&self) -> bool {
+        provision().containerd_version >= (2, 0)
+    }
+
+    /// The engine makes the network namespace of a pod with a user namespace itself and names it in the sandbox's
+    /// specification. Before, the OCI runtime made it, and no member was told a path that outlives the sandbox's process.
+    pub(crate) fn names_network_of_users(&self) -> bool {
         provision().containerd_version >= (2, 0)
     }
 

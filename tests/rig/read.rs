@@ -84,6 +84,14 @@ impl Rig {
         pids.filter(|pid| self.netns_of_file(&format!("/proc/{pid}/ns/net")) == Some(netns)).collect()
     }
 
+    /// The command lines of the rig's processes, as far as they have one.
+    pub(crate) fn command_lines(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("/proc")).expect("read the rig's /proc").flatten();
+        let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+        let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+        lines.filter(|line| !line.is_empty()).collect()
+    }
+
     /// Everything that berth has for pods, by path: pins, mounts, records, locks.
     pub(crate) fn left_of_pods(&self) -> Vec<String> {
         let pins = self.pins().into_iter().map(|name| format!("{NETNS}/{name}"));

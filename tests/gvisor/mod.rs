@@ -1,0 +1,158 @@
+//! What berth promises a pod whose containers run in one gVisor sandbox. gVisor's shim says that it speaks version 2, so
+//! the engine starts it, and berth in front of it, for the sandbox and for each of its members.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what a test expects and does not get fails it"
+)]
+
+use crate::rig::containerd::{Handler, NAMES};
+use crate::rig::cri::Sandbox;
+use crate::rig::holds::{assert_goes, assert_identity, assert_joined_pin, assert_nothing_left, assert_sandbox};
+use crate::rig::provision::components;
+use crate::rig::wait::eventually;
+use crate::rig::{IDLE, Rig, SERVE};
+
+const HANDLER: &str = "gvisor";
+const SHIM: &str = "containerd-shim-runsc-v1";
+const INTERPOSER: &str = "containerd-shim-berth-runsc-v1";
+/// Where the shim looks for the settings that concern itself.
+const SETTINGS: &str = "/run/containerd/runsc";
+
+/// A rig with gVisor behind berth, whose containerd is still to be started.
+fn furnished() -> Rig {
+    let gvisor = components(&["gvisor"]);
+    let shim = format!("{NAMES}/{INTERPOSER}");
+    let rig = Rig::with_handlers(&[Handler::shim(HANDLER, "io.containerd.runsc.v1", &shim)]);
+    rig.name_berth(INTERPOSER);
+    rig.install("runsc", &gvisor["BERTH_RIG_RUNSC"]);
+    rig.install(SHIM, &gvisor["BERTH_RIG_RUNSC_SHIM"]);
+    rig
+}
+
+fn started() -> Rig {
+    let mut rig = furnished();
+    rig.start_containerd();
+    rig
+}
+
+/// A pod with a server and a client.
+struct Two {
+    pod: Sandbox,
+    server: String,
+    client: String,
+}
+
+impl Two {
+    fn run(rig: &Rig, name: &str) -> Self {
+        let pod = rig.pod(name, HANDLER);
+        let server = rig.container(&pod, "server", SERVE);
+        let client = rig.container(&pod, "client", IDLE);
+        Self { pod, server, client }
+    }
+
+    /// Sandbox and containers are told who they are and where the network is, and are reached there.
+    #[track_caller]
+    fn assert_in_berth(&self, rig: &Rig, name: &str) {
+        assert_sandbox(rig, &self.pod, name);
+        for container in [&self.server, &self.client] {
+            assert_identity(rig, &self.pod, name, container);
+            assert_joined_pin(rig, &self.pod, container);
+        }
+        rig.assert_served(&self.client, &rig.cri().sandbox_state(&self.pod.id).address);
+    }
+}
+
+/// What gVisor's kernel said when it booted: no two of them say the same, and Linux says something else.
+fn kernel(rig: &Rig, container: &str) -> String {
+    let said = rig.cri().exec(container, &["dmesg"]).expect("read the kernel's log");
+    assert!(said.contains("Starting gVisor"), "another kernel: {said}");
+    said
+}
+
+/// The rig's processes whose command line begins so.
+fn processes(rig: &Rig, program: &str) -> Vec<String> {
+    rig.command_lines().into_iter().filter(|line| line.starts_with(program)).collect()
+}
+
+/// Removes a pod; of gVisor nothing runs on.
+#[track_caller]
+fn remove(rig: &Rig, two: &Two) {
+    let pin = rig.pin(&two.pod.id);
+    rig.cri().remove_pod(&two.pod.id).expect("remove the pod");
+    assert_goes(|| processes(rig, "runsc").into_iter().filter(|line| line.contains(&two.pod.id)).collect());
+    eventually("nothing runs in the pod's network", || {
+        pin.is_none_or(|pin| rig.tasks_in(pin).is_empty()).then_some(())
+    });
+}
+
+/// What a node without a daemon does; `gc` looks once.
+#[track_caller]
+fn remove_and_collect(rig: &Rig, pods: &[Two]) {
+    for two in pods {
+        remove(rig, two);
+    }
+    let gc = rig.berth_command(&["gc"]);
+    assert!(gc.status.success(), "{gc:?}");
+    assert_nothing_left(rig);
+}
+
+#[test]
+fn a_pods_containers_run_in_one_sandbox_and_reach_each_other_without_a_daemon() {
+    let rig = started();
+    let web = Two::run(&rig, "web");
+    web.assert_in_berth(&rig, "web");
+
+    assert_eq!(processes(&rig, "runsc-sandbox").len(), 1, "{:?}", rig.command_lines());
+    assert_eq!(kernel(&rig, &web.server), kernel(&rig, &web.client));
+    let other = Two::run(&rig, "other");
+    assert_eq!(processes(&rig, "runsc-sandbox").len(), 2, "{:?}", rig.command_lines());
+    assert_ne!(kernel(&rig, &web.server), kernel(&rig, &other.server));
+    let berths = rig.command_lines().into_iter().filter(|line| line.contains("berth-runsc"));
+    assert_eq!(berths.collect::<Vec<_>>(), Vec::<String>::new(), "an interposer is still there");
+
+    remove_and_collect(&rig, &[web, other]);
+}
+
+#[test]
+fn with_a_daemon_nothing_is_left_of_a_removed_pod() {
+    let rig = started();
+    let _berth = rig.berth().start();
+    let web = Two::run(&rig, "web");
+    web.assert_in_berth(&rig, "web");
+
+    remove(&rig, &web);
+    assert_nothing_left(&rig);
+}
+
+#[test]
+fn a_pod_whose_sandbox_was_killed_keeps_its_namespace_until_it_is_removed() {
+    let rig = started();
+    let _berth = rig.berth().start();
+    let web = Two::run(&rig, "web");
+    let pin = rig.pin(&web.pod.id).expect("the pod has a pin");
+    let sentry = rig.cri().sandbox_state(&web.pod.id).pid;
+
+    rig.run("kill", &["-9", &sentry.to_string()]).expect("kill the sandbox");
+    eventually("nothing runs in the pod's network", || rig.tasks_in(pin).is_empty().then_some(()));
+    assert_eq!(rig.pin(&web.pod.id), Some(pin));
+
+    remove(&rig, &web);
+    assert_nothing_left(&rig);
+}
+
+/// Members then have no shim of their own: theirs finds the sandbox's by the identity in the specification.
+#[test]
+fn with_one_shim_for_the_pod_its_containers_are_told_the_same() {
+    let mut rig = furnished();
+    rig.run("mkdir", &["-p", SETTINGS]).expect("make the directory");
+    rig.write(&format!("{SETTINGS}/config.toml"), "grouping = true\n");
+    rig.start_containerd();
+    let web = Two::run(&rig, "web");
+    web.assert_in_berth(&rig, "web");
+
+    let shims = || rig.command_lines().into_iter().filter(|line| line.contains(SHIM)).collect::<Vec<_>>();
+    assert_eq!(shims().len(), 1, "{:?}", shims());
+    remove_and_collect(&rig, &[web]);
+}
