@@ -3,6 +3,7 @@
 use super::argv::Create;
 use super::gather::{self, Gathered, Source, door};
 use super::name::Grammar;
+use super::podman;
 use super::report::Failure;
 use super::setup::Node;
 use super::trust::{self, Who};
@@ -52,7 +53,8 @@ impl<'a> Asked<'a> {
     /// Gathers and decides; changes nothing.
     pub(super) fn examine(&self, spec: &Scan<'_>) -> Result<Examined<'a>, Failure> {
         let scope = self.scope();
-        let who = trust::who(&scope, &self.create.id, &spec.values)?;
+        let Create { bundle, id, .. } = self.create;
+        let who = trust::who(&scope, id, &spec.values, || podman::infra(bundle, id, spec))?;
         let profile = self.profile(Some(&who.pod.namespace));
         let gathered = gather::gather(self.node, &scope, &who, spec);
         let verdict = decide(&gathered.facts(self.grammar, &scope, &who, &spec.values), profile);

@@ -5,7 +5,7 @@ use super::setup::Node;
 use super::trust::Who;
 use crate::apply::{Keeper, netns_id};
 use crate::decide::facts::{Annotations, Door, Facts, Lead, Network, Swap};
-use crate::identity::{Role, SandboxId, Scope};
+use crate::identity::{Engine, Role, SandboxId, Scope};
 use crate::netns::{Netns, NetnsError, NetnsId, Peek, PinState};
 use crate::oci::Scan;
 use crate::pin::PinName;
@@ -76,6 +76,9 @@ pub(super) fn gather(node: &Node, scope: &Scope, who: &Who, spec: &Scan<'_>) -> 
         (_, Role::Standalone) => (Source::None, Network::Unknown),
         (None, _) => (Source::None, Network::Host),
         (Some(entry), Role::Sandbox) => look.sandbox(entry.path.as_deref().map(Path::new)),
+        (Some(entry), Role::Member) if scope.engine == Engine::Podman => {
+            look.member_of_podman(entry.path.as_deref().map(Path::new))
+        }
         (Some(entry), Role::Member) => look.member(entry.path.as_deref().map(Path::new)),
     };
     // berth is in the engine's mount namespace here, and so is what it becomes: its pins reach both.
@@ -134,6 +137,17 @@ impl Look<'_> {
         match path.map(open) {
             Some(source @ Source::Open(..)) => (source, Network::Own { lead: Lead::Own }),
             _ => (Source::None, Network::Unknown),
+        }
+    }
+
+    /// podman lets a container of a pod have a network of its own, which is not swapped for the pod's: only a path that
+    /// leads to the pod's is.
+    fn member_of_podman(&self, path: Option<&Path>) -> (Source, Network) {
+        let found = self.member(path);
+        match &found {
+            (Source::Open(from, _), _) if Some(from.as_path()) == path => (Source::None, Network::Unknown),
+            (_, Network::Own { lead: Lead::Unknown | Lead::Nowhere | Lead::Host }) => (Source::None, Network::Unknown),
+            _ => found,
         }
     }
 

@@ -14,6 +14,7 @@ mod explain;
 mod gather;
 mod name;
 mod occasion;
+mod podman;
 mod report;
 mod setup;
 #[cfg(test)]
