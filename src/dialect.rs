@@ -109,7 +109,7 @@ impl Dialect {
     /// Whether `engine` itself speaks it.
     #[must_use]
     pub fn is_of(self, engine: Engine) -> bool {
-        matches!((self, engine), (Self::Containerd, Engine::Containerd) | (Self::CriO, Engine::CriO))
+        matches!((self, engine), (Self::Containerd, Engine::Containerd) | (Self::CriO, Engine::CriO | Engine::Podman))
     }
 
     /// Its keys.
@@ -138,14 +138,15 @@ impl Dialect {
         }
     }
 
-    /// Whether a `value` found under a key for `field` is what this identity says, as far as can be told.
+    /// Whether a `value` found under a key for `field` is what this identity says. What it does not say, such as the name
+    /// of a pod of podman, is nobody's word but an author's.
     #[must_use]
     pub fn agrees(self, field: Field, value: &str, identity: &Identity<'_>) -> bool {
         if field == Field::LongName {
             let PodRef { namespace, name, uid } = identity.pod;
             return value.starts_with(&format!("k8s_{name}_{namespace}_{uid}_"));
         }
-        self.value(field, identity).is_none_or(|expected| value == expected)
+        value == self.value(field, identity).unwrap_or_default()
     }
 }
 
@@ -178,6 +179,16 @@ mod tests {
         let (dialect, key) = identity_key("io.kubernetes.cri-o.SandboxID").expect("known");
         assert_eq!((dialect, key.field), (Dialect::CriO, Field::SandboxId));
         assert!(identity_key("io.kubernetes.cri.image-name").is_none());
+    }
+
+    #[test]
+    fn what_the_engine_does_not_say_is_agreed_with_by_nothing() {
+        let sandbox = SandboxId::try_from("abc").expect("id");
+        let identity = Identity { role: Role::Sandbox, sandbox: &sandbox, pod: &PodRef::default() };
+        for field in [Field::PodName, Field::PodNamespace, Field::PodUid] {
+            assert!(!Dialect::Containerd.agrees(field, "kube-system", &identity), "{field:?}");
+            assert!(Dialect::Containerd.agrees(field, "", &identity), "{field:?}");
+        }
     }
 
     #[test]

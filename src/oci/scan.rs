@@ -84,6 +84,8 @@ pub struct Scan<'a> {
     pub network: Option<NetworkEntry<'a>>,
     /// Whether there is a `user` entry in `linux.namespaces`.
     pub user_namespace: bool,
+    /// `linux.cgroupsPath`.
+    pub cgroups_path: Option<String>,
 }
 
 /// The network's entry in `linux.namespaces`.
@@ -132,8 +134,10 @@ pub fn scan(bytes: &[u8]) -> Result<Scan<'_>, ScanError> {
     let raw: &RawValue = serde_json::from_str(text).map_err(ScanError::Json)?;
     let root = object(text, raw.get(), "config.json", &["annotations", "linux"])?;
     let (annotations, values) = annotations(text, root.get("annotations"))?;
-    let namespaces = namespaces(text, root.get("linux"))?;
-    let mut scan = Scan { text, root, annotations, values, network: None, user_namespace: false };
+    let linux = linux(text, root.get("linux"))?;
+    let namespaces = linux.as_ref().map_or(Ok(Vec::new()), namespaces)?;
+    let cgroups_path = linux.as_ref().map_or(Ok(None), |linux| optional(linux, "cgroupsPath", "linux"))?;
+    let mut scan = Scan { text, root, annotations, values, network: None, user_namespace: false, cgroups_path };
     let mut networks = 0;
     for (at, entry) in namespaces.into_iter().enumerate() {
         let place = format!("linux.namespaces[{at}]");
@@ -167,10 +171,13 @@ fn annotations<'a>(
     Ok((Annotations::Object(object), values))
 }
 
+fn linux<'a>(text: &'a str, member: Option<&Member<'a>>) -> Result<Option<Object<'a>>, ScanError> {
+    let member = member.filter(|member| member.raw != "null");
+    member.map(|member| object(text, member.raw, "linux", &["namespaces", "cgroupsPath"])).transpose()
+}
+
 /// The elements of `linux.namespaces`; none where there is no such list.
-fn namespaces<'a>(text: &'a str, linux: Option<&Member<'a>>) -> Result<Vec<&'a RawValue>, ScanError> {
-    let Some(linux) = linux.filter(|linux| linux.raw != "null") else { return Ok(Vec::new()) };
-    let linux = object(text, linux.raw, "linux", &["namespaces"])?;
+fn namespaces<'a>(linux: &Object<'a>) -> Result<Vec<&'a RawValue>, ScanError> {
     let Some(list) = linux.get("namespaces").filter(|list| list.raw != "null") else { return Ok(Vec::new()) };
     expect(list.raw, "a list", || "linux.namespaces".to_owned())?;
     serde_json::from_str(list.raw).map_err(ScanError::Json)
@@ -183,13 +190,16 @@ fn kind_of_namespace<'a>(entry: &Object<'a>, place: &str) -> Result<Cow<'a, str>
 }
 
 fn network<'a>(object: Object<'a>, place: &str) -> Result<NetworkEntry<'a>, ScanError> {
-    let member = object.get("path");
-    let value = member.map(|member| member.value.clone());
-    let path = match member.filter(|member| member.raw != "null") {
-        Some(member) => Some(string(member.raw, || format!("{place}.path"))?.into_owned()),
-        None => None,
-    };
-    Ok(NetworkEntry { path: path.filter(|path| !path.is_empty()), object, value })
+    let value = object.get("path").map(|member| member.value.clone());
+    let path = optional(&object, "path", place)?;
+    Ok(NetworkEntry { path, object, value })
+}
+
+/// The text under `name`; none where that is absent, null or empty.
+fn optional(object: &Object<'_>, name: &str, place: &str) -> Result<Option<String>, ScanError> {
+    let Some(member) = object.get(name).filter(|member| member.raw != "null") else { return Ok(None) };
+    let text = string(member.raw, || format!("{place}.{name}"))?;
+    Ok((!text.is_empty()).then(|| text.into_owned()))
 }
 
 impl<'a> Object<'a> {
@@ -205,7 +215,7 @@ fn object<'a>(text: &'a str, raw: &'a str, place: &str, known: &[&'static str]) 
     let mut members = Vec::with_capacity(pairs.len());
     for (key, value) in pairs {
         let name = string(key.get(), || place.to_owned())?;
-        let meant = known.iter().find(|meant| name != **meant && folded(&name) == **meant);
+        let meant = known.iter().find(|meant| name != **meant && folded(&name) == folded(meant));
         if let Some(meant) = meant {
             return Err(ScanError::Ambiguous { place: place.to_owned(), key: name.into_owned(), meant });
         }

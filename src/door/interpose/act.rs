@@ -3,6 +3,7 @@
 use super::argv::Create;
 use super::gather::{self, Gathered, Source, door};
 use super::name::Grammar;
+use super::podman;
 use super::report::Failure;
 use super::setup::{self, Node};
 use super::trust::{self, Who};
@@ -50,9 +51,10 @@ impl<'a> Asked<'a> {
     /// Gathers and decides; changes nothing.
     pub(super) fn examine(&self, spec: &Scan<'_>) -> Result<Examined<'a>, Failure> {
         let scope = self.scope();
-        let who = trust::who(&scope, &self.create.id, &spec.values)?;
+        let Create { bundle, id, .. } = self.create;
+        let who = trust::who(&scope, id, &spec.values, || podman::infra(bundle, id, spec))?;
         let profile = setup::profile(&self.node.config.policy, self.entry, Some(&who.pod.namespace));
-        let gathered = gather::gather(self.node, &scope, &who, &self.create.bundle, spec);
+        let gathered = gather::gather(self.node, &scope, &who, bundle, spec);
         let handler = self.entry.and_then(|entry| entry.handler.as_deref());
         let verdict = decide(&gathered.facts(self.grammar, &scope, &who, handler, &spec.values), profile);
         Ok(Examined { scope, who, profile, gathered, verdict })

@@ -5,7 +5,7 @@ use super::setup::Node;
 use super::trust::Who;
 use crate::apply::{Keeper, netns_id};
 use crate::decide::facts::{Annotations, Door, Facts, Lead, Network, Swap};
-use crate::identity::{Role, SandboxId, Scope};
+use crate::identity::{Engine, Role, SandboxId, Scope};
 use crate::ledger::record::FileId;
 use crate::netns::{Netns, NetnsError, NetnsId, Peek, PinState};
 use crate::oci::Scan;
@@ -84,6 +84,7 @@ pub(super) fn gather(node: &Node, scope: &Scope, who: &Who, bundle: &Path, spec:
         (None, _) => (Source::None, Network::Host),
         (Some(None), Role::Sandbox) => look.new_one(bundle, spec),
         (Some(Some(path)), Role::Sandbox) => look.sandbox(path),
+        (Some(path), Role::Member) if scope.engine == Engine::Podman => look.member_of_podman(path),
         (Some(path), Role::Member) => look.member(path),
     };
     // berth is in the engine's mount namespace here, and so is what it becomes: its pins reach both.
@@ -158,6 +159,17 @@ impl Look<'_> {
         match path.map(open) {
             Some(source @ Source::Open(..)) => (source, Network::Own { lead: Lead::Own }),
             _ => (Source::None, Network::Unknown),
+        }
+    }
+
+    /// podman lets a container of a pod have a network of its own, which is not swapped for the pod's: only a path that
+    /// leads to the pod's is.
+    fn member_of_podman(&self, path: Option<&Path>) -> (Source, Network) {
+        let found = self.member(path);
+        match &found {
+            (Source::Open(from, _), _) if Some(from.as_path()) == path => (Source::None, Network::Unknown),
+            (_, Network::Own { lead: Lead::Unknown | Lead::Nowhere | Lead::Host }) => (Source::None, Network::Unknown),
+            _ => found,
         }
     }
 

@@ -15,6 +15,7 @@ mod explain;
 mod gather;
 mod name;
 mod occasion;
+mod podman;
 mod report;
 mod setup;
 #[cfg(test)]

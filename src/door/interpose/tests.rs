@@ -3,4 +3,5 @@
 mod argv;
 mod forged;
 mod name;
+mod podman;
 mod trust;

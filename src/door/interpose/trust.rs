@@ -1,10 +1,10 @@
-//! Who a container is, by keys that its engine writes after everything an author can set, and by them alone. Pure.
+//! Who a container is, by what its engine writes after everything an author can set, and by that alone. Pure.
 //!
 //! | engine | sandbox | member | standalone |
 //! |---|---|---|---|
 //! | containerd, in its CRI namespace | `io.kubernetes.cri.container-type: sandbox` | `: container`, of `io.kubernetes.cri.sandbox-id` | no such key |
 //! | CRI-O | `io.kubernetes.container.name: POD` | any other name, of `io.kubernetes.cri-o.SandboxID` | no such key |
-//! | podman | `io.kubernetes.cri-o.SandboxID` is its own id | it is another's, the infra container's | no such key |
+//! | podman | it is its pod's infra container ([`super::podman`]) | another is | it is in no pod, or in one without |
 //! | none, and containerd elsewhere | | | everything |
 //!
 //! A sandbox's id is the one it is created under, never one that is written anywhere.
@@ -79,11 +79,17 @@ fn namespace(grammar: Grammar, root: &str) -> &str {
     }
 }
 
-/// Who the container is that is created under `id` in `scope`.
+/// Who the container is that is created under `id` in `scope`. `infra` finds the infra container of its pod, and is
+/// asked on podman alone.
 ///
 /// # Errors
 /// [`Unclear`]: the engine's keys do not make sense, so nothing can be vouched for.
-pub(super) fn who(scope: &Scope, id: &str, annotations: &BTreeMap<String, String>) -> Result<Who, Unclear> {
+pub(super) fn who(
+    scope: &Scope,
+    id: &str,
+    annotations: &BTreeMap<String, String>,
+    infra: impl FnOnce() -> Option<SandboxId>,
+) -> Result<Who, Unclear> {
     let own = SandboxId::try_from(id)?;
     let get = |key: &str| annotations.get(key).map(String::as_str);
     let pod = |keys: [&str; 3]| {
@@ -107,9 +113,9 @@ pub(super) fn who(scope: &Scope, id: &str, annotations: &BTreeMap<String, String
             Some(_) => (Role::Member, member(CRIO_SANDBOX_ID)?, pod(KUBELET_POD)),
             None => (Role::Standalone, own, PodRef::default()),
         },
-        Engine::Podman => match get(CRIO_SANDBOX_ID) {
-            Some(sandbox) if sandbox == id => (Role::Sandbox, own, PodRef::default()),
-            Some(_) => (Role::Member, member(CRIO_SANDBOX_ID)?, PodRef::default()),
+        Engine::Podman => match infra() {
+            Some(sandbox) if sandbox == own => (Role::Sandbox, own, PodRef::default()),
+            Some(sandbox) => (Role::Member, sandbox, PodRef::default()),
             None => (Role::Standalone, own, PodRef::default()),
         },
         Engine::Containerd | Engine::Other => (Role::Standalone, own, PodRef::default()),

@@ -24,11 +24,20 @@ fn what_need_not_be_there_need_not_be_there() {
     for text in ["{}", r#"{"annotations":null,"linux":null}"#, r#"{"linux":{}}"#, r#"{"linux":{"namespaces":null}}"#] {
         let spec = scan(text.as_bytes()).expect(text);
         assert!(spec.values.is_empty() && spec.network.is_none() && !spec.user_namespace, "{text}");
+        assert_eq!(spec.cgroups_path, None, "{text}");
     }
     for path in ["", r#","path":"""#, r#","path":null"#] {
         let text = format!(r#"{{"linux":{{"namespaces":[{{"type":"network"{path}}}]}}}}"#);
         assert_eq!(scan(text.as_bytes()).expect(&text).network.expect("entry").path, None);
     }
+}
+
+#[test]
+fn the_cgroup_is_where_the_specification_says() {
+    let path = |linux: &str| scan(format!(r#"{{"linux":{linux}}}"#).as_bytes()).expect(linux).cgroups_path;
+    assert_eq!(path(r#"{"cgroupsPath":"/a\/b"}"#).as_deref(), Some("/a/b"));
+    assert_eq!(path(r#"{"cgroupsPath":"a.slice:b:c","namespaces":[]}"#).as_deref(), Some("a.slice:b:c"));
+    assert_eq!((path(r#"{"cgroupsPath":""}"#), path(r#"{"cgroupsPath":null}"#)), (None, None));
 }
 
 #[test]
@@ -51,6 +60,8 @@ fn every_mistake_is_named_with_its_place() {
         (r#"{"Annotations":{}}"#.to_owned(), r#"config.json: key "Annotations" is taken for "annotations""#),
         (r#"{"linux":{"nameſpaces":[]}}"#.to_owned(), r#"linux: key "nameſpaces" is taken for "namespaces""#),
         (r#"{"linux":"x"}"#.to_owned(), "linux: expected an object, found a text"),
+        (r#"{"linux":{"cgroupsPath":1}}"#.to_owned(), "linux.cgroupsPath: expected a text, found a number"),
+        (r#"{"linux":{"cgroupspath":""}}"#.to_owned(), r#"linux: key "cgroupspath" is taken for "cgroupsPath""#),
         (namespaces("{}"), "linux.namespaces: expected a list, found an object"),
         (namespaces("[true]"), "linux.namespaces[0]: expected an object, found a truth value"),
         (namespaces(r#"[{"path":"/x"}]"#), "linux.namespaces[0].type: expected a text, found nothing"),

@@ -8,7 +8,7 @@ use crate::decide::facts::{Door, Facts, Lead, Network, Swap};
 use crate::decide::verdict::{Netns, Verdict};
 use crate::dialect::{Identity, identity_key};
 use crate::door::interpose::trust::who;
-use crate::identity::{Engine, Scope};
+use crate::identity::{Engine, SandboxId, Scope};
 use std::collections::BTreeMap;
 
 /// Everything an author can write that the engine does not overwrite afterwards.
@@ -27,10 +27,14 @@ const CLAIMS: &[(&str, &str)] = &[
     ("ocid/sandbox_id", "victim"),
 ];
 
+/// Asked on podman alone.
+fn infra() -> Option<SandboxId> {
+    SandboxId::try_from("s1").ok()
+}
+
 /// What a runtime reads in the end.
 fn told(engine: Engine, id: &str, annotations: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let scope = Scope::cri(engine);
-    let who = who(&scope, id, annotations).expect("the engine's keys stand");
+    let who = who(&Scope::cri(engine), id, annotations, infra).expect("the engine's keys stand");
     let facts = Facts {
         door: Door::Runtime,
         engine,
@@ -55,7 +59,7 @@ fn told(engine: Engine, id: &str, annotations: &BTreeMap<String, String>) -> BTr
 
 fn check(engine: Engine, id: &str, trusted: &[(&str, &str)]) {
     let honest = told(engine, id, &map(trusted));
-    let who = who(&Scope::cri(engine), id, &map(trusted)).expect("clear");
+    let who = who(&Scope::cri(engine), id, &map(trusted), infra).expect("clear");
     let identity = Identity { role: who.role, sandbox: &who.sandbox, pod: &who.pod };
     let claims: Vec<_> = CLAIMS.iter().filter(|(key, _)| !trusted.iter().any(|(own, _)| own == key)).copied().collect();
     let mut forgeries: Vec<Vec<_>> = claims.iter().map(|claim| vec![*claim]).collect();
@@ -107,5 +111,13 @@ fn containers_of_containerd_are_what_containerd_wrote_last() {
             ("io.kubernetes.cri.sandbox-uid", "u1"),
         ];
         check(Engine::Containerd, id, &trusted);
+    }
+}
+
+#[test]
+fn containers_of_podman_are_what_the_infra_container_says() {
+    // Of an author's annotations podman overwrites none.
+    for id in ["s1", "c1"] {
+        check(Engine::Podman, id, &[]);
     }
 }

@@ -1,18 +1,19 @@
 use crate::door::interpose::name::Grammar;
 use crate::door::interpose::trust::{Unclear, Who, engine, scope, who};
-use crate::identity::{Engine, Role, Scope};
+use crate::identity::{Engine, Role, SandboxId, Scope};
 use std::collections::BTreeMap;
 
 pub(super) fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
+/// On podman the infra container is `infra`, whatever is written.
 fn ask(engine: Engine, pairs: &[(&str, &str)]) -> Result<Who, Unclear> {
     let scope = match engine {
         Engine::Containerd | Engine::CriO => Scope::cri(engine),
         Engine::Podman | Engine::Other => Scope { engine, root: "/run/crun".into() },
     };
-    who(&scope, "own", &map(pairs))
+    who(&scope, "own", &map(pairs), || SandboxId::try_from("infra").ok())
 }
 
 const TYPE: &str = "io.kubernetes.cri.container-type";
@@ -36,14 +37,24 @@ fn each_engine_is_believed_by_its_own_keys_alone() {
         (Engine::CriO, &[(NAME, "POD"), (CRIO_ID, "s1"), (TYPE, "container")], Sandbox, "own"),
         (Engine::CriO, &[(NAME, "app"), (CRIO_ID, "s1")], Member, "s1"),
         (Engine::CriO, &[(TYPE, "sandbox"), (ID, "own")], Standalone, "own"),
-        (Engine::Podman, &[(CRIO_ID, "infra")], Member, "infra"),
-        (Engine::Podman, &[(CRIO_ID, "own")], Sandbox, "own"),
-        (Engine::Podman, &[(TYPE, "container"), (ID, "s1"), (NAME, "POD")], Standalone, "own"),
+        (Engine::Podman, &[(CRIO_ID, "s1"), (TYPE, "sandbox"), (ID, "own"), (NAME, "POD")], Member, "infra"),
         (Engine::Other, &[(TYPE, "container"), (ID, "s1"), (NAME, "app"), (CRIO_ID, "s1")], Standalone, "own"),
     ];
     for (engine, pairs, role, sandbox) in cases {
         let who = ask(*engine, pairs).expect("clear");
         assert_eq!((who.role, who.sandbox.as_str()), (*role, *sandbox), "{engine} {pairs:?}");
+    }
+}
+
+#[test]
+fn podmans_containers_are_what_its_infra_containers_say() {
+    let scope = Scope { engine: Engine::Podman, root: String::new() };
+    let claims = map(&[(CRIO_ID, "s1"), (TYPE, "sandbox")]);
+    for (infra, role, sandbox) in
+        [(Some("own"), Role::Sandbox, "own"), (Some("infra"), Role::Member, "infra"), (None, Role::Standalone, "own")]
+    {
+        let who = who(&scope, "own", &claims, || infra.and_then(|id| SandboxId::try_from(id).ok())).expect("clear");
+        assert_eq!((who.role, who.sandbox.as_str()), (role, sandbox), "{infra:?}");
     }
 }
 
@@ -79,7 +90,7 @@ fn what_makes_no_sense_is_said_and_not_guessed() {
     assert!(text(Engine::Containerd, &[(TYPE, "container")]).contains("sandbox-id: is missing"));
     assert!(text(Engine::CriO, &[(NAME, "app"), (CRIO_ID, "own")]).contains("names the container itself"));
     assert!(text(Engine::CriO, &[(NAME, "app"), (CRIO_ID, "../x")]).contains("has '.' at position 0"));
-    assert!(who(&Scope::cri(Engine::CriO), "a/b", &map(&[])).is_err());
+    assert!(who(&Scope::cri(Engine::CriO), "a/b", &map(&[]), || None).is_err());
 }
 
 #[test]
@@ -87,7 +98,7 @@ fn containerds_keys_count_in_its_cri_namespace_alone() {
     let claims = map(&[(TYPE, "container"), (ID, "s1")]);
     for root in ["moby", "default", ""] {
         let scope = Scope { engine: Engine::Containerd, root: root.into() };
-        assert_eq!(who(&scope, "own", &claims).expect("clear").role, Role::Standalone, "{root}");
+        assert_eq!(who(&scope, "own", &claims, || None).expect("clear").role, Role::Standalone, "{root}");
     }
 }
 
