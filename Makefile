@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 
 # The engines that the end-to-end tests run on, newest first.
-engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7
+engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 crio-1.36
 engine_tests := $(engines:%=test-engine-%)
 
 .PHONY: help build provision test $(engine_tests) test-engines demo lint bench clean
