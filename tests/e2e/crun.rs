@@ -32,7 +32,7 @@ fn started(name: &str) -> Rig {
     if rig.mounts().iter().any(|point| point == UNIFIED) {
         rig.run("umount", &[UNIFIED]).expect("unmount the hierarchy in the rig");
     }
-    rig.start_containerd();
+    rig.start_engine();
     rig
 }
 

@@ -15,7 +15,7 @@ fn berth_launched_by_containerd_from_its_plugin_directory_does_the_same() {
     std::fs::copy(binary(), rig.path(PLUGIN)).expect("install the plugin");
     rig.write(CONFIG, "profiles: [{name: launched, annotations: {example.com/pod: '{pod.name}'}}]\n");
     // Its CRI service is not ready before the plugins are.
-    rig.start_containerd();
+    rig.start_engine();
 
     let pod = rig.pod("web", VM);
     let container = rig.container(&pod, "main", IDLE);

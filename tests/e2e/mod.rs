@@ -22,9 +22,11 @@ mod restart;
 
 use crate::rig::Rig;
 use crate::rig::cri::Sandbox;
-use crate::rig::holds::{assert_goes, assert_identity, assert_joined_pin, assert_nothing_left, assert_path_untouched};
+use crate::rig::holds::{
+    assert_goes, assert_identity, assert_joined_pin, assert_nothing_left, assert_nothing_left_of,
+    assert_path_untouched, await_pin,
+};
 use crate::rig::read::NetnsId;
-use crate::rig::wait::eventually;
 
 /// The container is where it belongs: given the pin's path where the engine can do that, else left with its own.
 #[track_caller]
@@ -37,11 +39,6 @@ fn assert_networked(rig: &Rig, pod: &Sandbox, container: &str) {
     }
 }
 
-#[track_caller]
-fn assert_nothing_left_of(rig: &Rig, pod: &Sandbox) {
-    assert_goes(|| rig.left_of_pods().into_iter().filter(|path| path.contains(&pod.id)).collect());
-}
-
 /// berth has handled the pod's start: its pin is there, or it has none because the engine could not use it.
 #[track_caller]
 fn await_settled(rig: &Rig, pod: &Sandbox) -> Option<NetnsId> {
@@ -50,10 +47,4 @@ fn await_settled(rig: &Rig, pod: &Sandbox) -> Option<NetnsId> {
     }
     assert_eq!(rig.left_of_pods(), Vec::<String>::new(), "something was made on an engine that could not use it");
     None
-}
-
-/// berth has handled the pod's start: its pin is there. For tests that are about pins alone.
-#[track_caller]
-fn await_pin(rig: &Rig, pod: &Sandbox) -> NetnsId {
-    eventually("the pod is pinned", || rig.pin(&pod.id))
 }

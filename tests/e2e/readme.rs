@@ -25,7 +25,7 @@ fn the_handler_of_the_readme_works_as_it_is_written() {
         let table = block("version = 2").replace("version = 2\n", "");
         rig.write(CONFIG, &format!("{before}{table}"));
     }
-    rig.start_containerd();
+    rig.start_engine();
     let pod = rig.pod("web", "runc-berth");
     assert_eq!(rig.netns_path(&pod.id), Some(Rig::pin_path(&pod.id)));
     assert_eq!(rig.annotations(&pod.id)["ocid/container_type"], "sandbox");

@@ -49,14 +49,14 @@ fn pods_that_ran_while_containerd_was_restarted_leave_nothing_when_they_are_stop
         await_settled(&rig, pod);
     }
 
-    rig.restart_containerd(Signal::SIGTERM);
+    rig.restart_engine(Signal::SIGTERM);
     await_synchronized(&mut berth, 2);
     // containerd relays this to no plugin.
     rig.cri().stop_pod(&first.id).expect("stop the pod");
     super::assert_nothing_left_of(&rig, &first);
     await_settled(&rig, &second);
 
-    rig.restart_containerd(Signal::SIGKILL);
+    rig.restart_engine(Signal::SIGKILL);
     await_synchronized(&mut berth, 3);
     rig.cri().remove_pod(&second.id).expect("remove the pod");
     assert_nothing_left(&rig);

@@ -33,7 +33,7 @@ fn furnished() -> Rig {
 
 fn started() -> Rig {
     let mut rig = furnished();
-    rig.start_containerd();
+    rig.start_engine();
     rig
 }
 
@@ -148,7 +148,7 @@ fn with_one_shim_for_the_pod_its_containers_are_told_the_same() {
     let mut rig = furnished();
     rig.run("mkdir", &["-p", SETTINGS]).expect("make the directory");
     rig.write(&format!("{SETTINGS}/config.toml"), "grouping = true\n");
-    rig.start_containerd();
+    rig.start_engine();
     let web = Two::run(&rig, "web");
     web.assert_in_berth(&rig, "web");
 

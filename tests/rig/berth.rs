@@ -10,7 +10,8 @@ use super::process::Process;
 const DIRECTORY: &str = "/run/rig/berth";
 /// The line that says so is logged once in every session with the runtime.
 const SYNCHRONIZED: &str = "event=Synchronize";
-const CONFIG: &str = "/run/rig/berth.yaml";
+/// The configuration file, where a test writes one.
+pub(crate) const CONFIG: &str = "/run/rig/berth.yaml";
 
 /// The binary under test: the one cargo built for these tests, or what `BERTH_BIN` names.
 pub(crate) fn binary() -> PathBuf {

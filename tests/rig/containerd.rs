@@ -1,13 +1,11 @@
-//! containerd in a rig: its start, the pod network, and the images it needs.
+//! containerd in a rig: its handlers, how it is started, and the images it needs.
 
-use std::path::PathBuf;
+use std::process::Command;
 
 use super::config::config;
-use super::cri::Cri;
-use super::process::Process;
+use super::engine::NETWORK;
 use super::provision::provision;
 use super::space::Space;
-use super::wait::eventually;
 
 /// The handler that berth selects by default, as it does every handler with a name.
 pub(crate) const VM: &str = "vm";
@@ -61,7 +59,6 @@ fn standing() -> [Handler; 4] {
 /// Further programs, on the rig's PATH.
 pub(crate) const PROGRAMS: &str = "/run/rig/bin";
 
-pub(crate) const SOCKET: &str = "/run/containerd/containerd.sock";
 const CONFIG: &str = "/run/rig/containerd.toml";
 
 /// Writes the configuration of containerd, with further handlers, and of the pod network.
@@ -71,46 +68,17 @@ pub(crate) fn configure(space: &Space, further: &[Handler]) {
     space.write("/run/rig/cni/10-rig.conflist", NETWORK);
 }
 
-/// Starts containerd and returns when its CRI service answers.
-pub(crate) fn start(space: &Space, log: PathBuf) -> Process {
+pub(crate) fn command(space: &Space) -> Command {
     let mut command = space.command("/run/rig/containerd/containerd");
     command.args(["--config", CONFIG]).env("TMPDIR", "/run/rig/tmp");
-    let mut containerd = Process::start("containerd", command, log);
-    eventually("containerd's CRI service answers", || {
-        assert!(containerd.is_running(), "containerd ended at its start; the end of its log:\n{}", tail(&containerd));
-        Cri::connect(&space.path(SOCKET)).ok()?.is_ready().then_some(())
-    });
-    containerd
+    command
 }
 
-/// Imports the images and returns when the CRI knows them.
-pub(crate) fn import_images(space: &Space, cri: &Cri) {
+pub(crate) fn import_images(space: &Space) {
     let done = space
         .command("/run/rig/containerd/ctr")
         .args(["--namespace", "k8s.io", "images", "import", "/run/rig/images.tar"])
         .output()
         .expect("nsenter (util-linux) runs");
     assert!(done.status.success(), "ctr images import: {}", String::from_utf8_lossy(&done.stderr));
-    for image in [&provision().image_busybox, &provision().image_pause] {
-        eventually(&format!("the CRI knows {image}"), || cri.has_image(image).then_some(()));
-    }
 }
-
-fn tail(containerd: &Process) -> String {
-    let log = containerd.log();
-    let lines: Vec<_> = log.lines().collect();
-    lines[lines.len().saturating_sub(10)..].join("\n")
-}
-
-/// Each rig has a network namespace of its own, so all of them can have the same bridge and addresses.
-const NETWORK: &str = r#"{
-  "cniVersion": "0.4.0",
-  "name": "rig",
-  "plugins": [{
-    "type": "bridge",
-    "bridge": "rig0",
-    "isGateway": true,
-    "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.88.0.0/16"}]], "routes": [{"dst": "0.0.0.0/0"}]}
-  }]
-}
-"#;

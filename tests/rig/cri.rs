@@ -72,6 +72,7 @@ pub(crate) struct Sandbox {
 /// What the engine says about a pod sandbox.
 #[derive(Clone, Debug)]
 pub(crate) struct SandboxState {
+    /// Its process; 0 where it has none.
     pub(crate) pid: u32,
     pub(crate) address: String,
     /// The engine's own netns file; none on the host's network.
@@ -182,7 +183,8 @@ impl Cri {
         let answer = answer.unwrap_or_else(|status| panic!("status of pod sandbox {id}: {status}"));
         let info = verbose(&answer.info);
         let address = answer.status.and_then(|status| status.network).map(|network| network.ip).unwrap_or_default();
-        SandboxState { pid: pid(&info), address, netns: super::read::netns_path(&info["runtimeSpec"]) }
+        let pid = if info["pid"].is_null() { 0 } else { pid(&info) };
+        SandboxState { pid, address, netns: super::read::netns_path(&info["runtimeSpec"]) }
     }
 
     /// The process id of a container, as the rig numbers processes.
@@ -209,7 +211,7 @@ fn pid(info: &Value) -> u32 {
 }
 
 fn image_spec(image: &str) -> ImageSpec {
-    ImageSpec { image: image.to_owned(), ..ImageSpec::default() }
+    ImageSpec { image: image.to_owned(), user_specified_image: image.to_owned(), ..ImageSpec::default() }
 }
 
 fn namespaces(pod: &Pod) -> NamespaceOption {
@@ -231,19 +233,26 @@ fn user_namespace(users: Users) -> Option<UserNamespace> {
     Some(UserNamespace { mode: NamespaceMode::Pod.into(), uids: ids.clone(), gids: ids })
 }
 
+/// The labels that the kubelet gives to a pod and to its containers, over whatever the pod's author wrote.
+fn kubelets_labels(pod: &PodSandboxMetadata) -> [(String, String); 3] {
+    [("namespace", &pod.namespace), ("name", &pod.name), ("uid", &pod.uid)]
+        .map(|(key, value)| (format!("io.kubernetes.pod.{key}"), value.clone()))
+}
+
 fn sandbox_config(pod: &Pod, cgroup_parent: &str) -> PodSandboxConfig {
     let security = LinuxSandboxSecurityContext {
         namespace_options: Some(namespaces(pod)),
         ..LinuxSandboxSecurityContext::default()
     };
+    let metadata = PodSandboxMetadata {
+        name: pod.name.clone(),
+        uid: format!("uid-of-{}-{}", pod.namespace, pod.name),
+        namespace: pod.namespace.clone(),
+        attempt: 0,
+    };
     PodSandboxConfig {
-        metadata: Some(PodSandboxMetadata {
-            name: pod.name.clone(),
-            uid: format!("uid-of-{}-{}", pod.namespace, pod.name),
-            namespace: pod.namespace.clone(),
-            attempt: 0,
-        }),
-        labels: pod.labels.clone(),
+        labels: pod.labels.clone().into_iter().chain(kubelets_labels(&metadata)).collect(),
+        metadata: Some(metadata),
         annotations: pod.annotations.clone(),
         linux: Some(LinuxPodSandboxConfig {
             cgroup_parent: cgroup_parent.to_owned(),
@@ -260,8 +269,10 @@ fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig 
         namespace_options: sandbox_security.and_then(|security| security.namespace_options.clone()),
         ..LinuxContainerSecurityContext::default()
     };
+    let labels = pod.config.metadata.iter().flat_map(kubelets_labels);
     ContainerConfig {
         metadata: Some(ContainerMetadata { name: name.to_owned(), attempt: 0 }),
+        labels: labels.chain([("io.kubernetes.container.name".to_owned(), name.to_owned())]).collect(),
         image: Some(image_spec(&provision().image_busybox)),
         command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         linux: Some(LinuxContainerConfig { security_context: Some(security), ..LinuxContainerConfig::default() }),

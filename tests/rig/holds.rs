@@ -2,7 +2,8 @@
 
 use super::Rig;
 use super::cri::Sandbox;
-use super::wait::{DEADLINE, within};
+use super::read::NetnsId;
+use super::wait::{DEADLINE, eventually, within};
 
 /// The sandbox is told that it is one, and is in the namespace that its pin keeps, at the pin's path.
 #[track_caller]
@@ -66,4 +67,16 @@ pub(crate) fn assert_nothing_left(rig: &Rig) {
 pub(crate) fn assert_goes(left: impl Fn() -> Vec<String>) {
     let gone = within(DEADLINE, || left().is_empty().then_some(()));
     assert!(gone.is_some(), "still there after {DEADLINE:?}: {:?}", left());
+}
+
+/// Of this pod.
+#[track_caller]
+pub(crate) fn assert_nothing_left_of(rig: &Rig, pod: &Sandbox) {
+    assert_goes(|| rig.left_of_pods().into_iter().filter(|path| path.contains(&pod.id)).collect());
+}
+
+/// berth has handled the pod's start: its pin is there. For tests that are about pins alone.
+#[track_caller]
+pub(crate) fn await_pin(rig: &Rig, pod: &Sandbox) -> NetnsId {
+    eventually("the pod is pinned", || rig.pin(&pod.id))
 }

@@ -2,7 +2,8 @@
 # It runs in mount, network and process id namespaces that `unshare` has just made; when it ends, the kernel ends
 # every other process in them and the mounts go with the last of those.
 #
-# $1 directory of containerd's programs, $2 directory of berth, $3 the images' archive, $4 the name of berth's binary
+# $1 directory of containerd's programs, $2 directory of berth, $3 the images' archive, $4 the name of berth's binary,
+# then pairs of a name and the directory that is to be seen by it
 set -eu
 # What the tests need is mounted where no path of the host is needed: the checkout or the cache may lie under
 # a directory that is about to be covered.
@@ -18,6 +19,12 @@ mount -n --bind "$3" "$stage/rig/images.tar"
 mkdir "$stage/rig/names"
 for name in berth-runc containerd-shim-berth-runc-v2; do
     ln -s "../berth/$4" "$stage/rig/names/$name"
+done
+shift 4
+while [ $# -gt 0 ]; do
+    mkdir "$stage/rig/$1"
+    mount -n --bind "$2" "$stage/rig/$1"
+    shift 2
 done
 mount -n --move "$stage" /run
 rmdir "$stage"

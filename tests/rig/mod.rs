@@ -1,10 +1,11 @@
-//! The test rig: a real containerd, alone in its own namespaces, with its directories and sockets at the very paths
-//! that they have on a node. Rigs do not meet each other or the host, and leave nothing behind.
+//! The test rig: a real engine, alone in its own namespaces, with its directories and sockets at the very paths that
+//! they have on a node. Rigs do not meet each other or the host, and leave nothing behind.
 //!
 //! ```text
 //! Rig ── Space          mount, network and process id namespaces; fresh /run and /var/lib
-//!     ├─ Process        containerd; restarted and killed by the test
-//!     ├─ Cri            the kubelet's side of containerd's socket
+//!     ├─ Engine         containerd or CRI-O: where its parts are, how it is started
+//!     ├─ Process        that engine; restarted and killed by the test
+//!     ├─ Cri            the kubelet's side of its socket
 //!     └─ read           what holds: config.json, netns inodes, mounts, reachability
 //! Berth                 the berth binary in the rig, with its log
 //! ```
@@ -17,6 +18,8 @@ mod cgroup;
 mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;
+pub(crate) mod crio;
+pub(crate) mod engine;
 pub(crate) mod holds;
 mod permit;
 pub(crate) mod plugin;
@@ -37,6 +40,7 @@ use tonic::Status;
 use self::cgroup::Cgroup;
 use self::containerd::Handler;
 use self::cri::{Cri, Network, Pod, Sandbox};
+use self::engine::Engine;
 use self::permit::Permit;
 use self::process::Process;
 use self::provision::provision;
@@ -49,11 +53,12 @@ pub(crate) const IDLE: &str = "trap 'exit 0' TERM; while :; do sleep 3600 & wait
 /// A web server that answers with one known line.
 pub(crate) const SERVE: &str = "trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait";
 
-/// A containerd of the test's own. Fields are in the order in which they must go.
+/// An engine of the test's own. Fields are in the order in which they must go.
 #[derive(Debug)]
 pub(crate) struct Rig {
     cri: Option<Cri>,
-    containerd: Option<Process>,
+    process: Option<Process>,
+    engine: Engine,
     space: Space,
     cgroup: Cgroup,
     logs: TempDir,
@@ -64,7 +69,7 @@ impl Rig {
     /// A rig whose containerd runs and has its images.
     pub(crate) fn start() -> Self {
         let mut rig = Self::furnished();
-        rig.start_containerd();
+        rig.start_engine();
         rig
     }
 
@@ -75,40 +80,50 @@ impl Rig {
 
     /// A rig with handlers of the test's own, whose containerd is still to be started.
     pub(crate) fn with_handlers(handlers: &[Handler]) -> Self {
+        let rig = Self::furnish(Engine::Containerd, &[]);
+        containerd::configure(&rig.space, handlers);
+        rig
+    }
+
+    /// A rig whose engine is still to be configured; `further` directories are seen in it by name.
+    fn furnish(engine: Engine, further: &[(&str, &Path)]) -> Self {
         let permit = Permit::take();
-        let binary = berth::binary();
-        let space = Space::new(&binary);
-        containerd::configure(&space, handlers);
+        let space = Space::new(&berth::binary(), further);
         let logs = tempfile::Builder::new().prefix("berth-rig-").tempdir().expect("make a directory for the logs");
-        Self { cri: None, containerd: None, space, cgroup: Cgroup::new(), logs, _permit: permit }
+        Self { cri: None, process: None, engine, space, cgroup: Cgroup::new(), logs, _permit: permit }
     }
 
-    pub(crate) fn start_containerd(&mut self) {
+    pub(crate) fn start_engine(&mut self) {
         self.boot();
-        containerd::import_images(&self.space, self.cri());
+        self.engine.import_images(&self.space, self.cri());
     }
 
-    /// Ends containerd with `signal` and starts it again; the pods go on running meanwhile.
-    pub(crate) fn restart_containerd(&mut self, signal: Signal) {
+    /// Ends the engine with `signal` and starts it again; the pods go on running meanwhile.
+    pub(crate) fn restart_engine(&mut self, signal: Signal) {
         self.cri = None;
-        let mut containerd = self.containerd.take().expect("containerd was started");
-        containerd.signal(signal);
-        containerd.wait(wait::DEADLINE);
+        let mut engine = self.process.take().expect("the engine was started");
+        engine.signal(signal);
+        engine.wait(wait::DEADLINE);
         self.boot();
     }
 
     fn boot(&mut self) {
-        self.containerd = Some(containerd::start(&self.space, self.log_file("containerd")));
-        self.cri = Some(Cri::connect(&self.path(containerd::SOCKET)).expect("connect to containerd"));
+        self.process = Some(self.engine.start(&self.space, self.log_file(self.engine.name())));
+        self.cri = Some(self.connect());
+    }
+
+    /// What the engine has logged since it was started.
+    pub(crate) fn engine_log(&self) -> String {
+        self.process.as_ref().expect("the engine was started").log()
     }
 
     pub(crate) fn cri(&self) -> &Cri {
-        self.cri.as_ref().expect("containerd was started")
+        self.cri.as_ref().expect("the engine was started")
     }
 
     /// A further connection, for a thread of its own.
     pub(crate) fn connect(&self) -> Cri {
-        Cri::connect(&self.path(containerd::SOCKET)).expect("connect to containerd")
+        Cri::connect(&self.path(self.engine.socket())).expect("connect to the engine")
     }
 
     /// Where a path of the rig is to be found from here.
@@ -196,7 +211,7 @@ impl Rig {
 
     /// What this engine's NRI can do.
     pub(crate) fn level(&self) -> Level {
-        provision().level()
+        self.engine.level()
     }
 
     /// The engine honours another network namespace path for a member. Where it does not, berth gives members their

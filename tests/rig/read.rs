@@ -12,13 +12,12 @@ use super::wait::eventually;
 /// Which network namespace: device and inode of its nsfs file.
 pub(crate) type NetnsId = (u64, u64);
 
-const BUNDLES: &str = "/run/containerd/io.containerd.runtime.v2.task/k8s.io";
 const NETNS: &str = "/run/netns";
 
 impl Rig {
     /// The config.json of a container that was started, byte for byte.
     pub(crate) fn config_json(&self, container: &str) -> String {
-        let path = self.path(format!("{BUNDLES}/{container}/config.json"));
+        let path = self.path(format!("{}/config.json", self.engine.bundle(container)));
         std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("config.json of {container}: {e}"))
     }
 

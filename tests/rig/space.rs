@@ -1,6 +1,7 @@
 //! The namespaces that one rig lives in: mounts (fresh `/run` and `/var/lib`), network, process ids. Nothing of the
 //! rig is seen outside, and nothing of it outlives this value: when its first process goes, all others go.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,8 +15,8 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// Makes the namespaces and waits until they are furnished.
-    pub(crate) fn new(berth: &Path) -> Self {
+    /// Makes the namespaces and waits until they are furnished. `further` directories are seen in `/run/rig`, by name.
+    pub(crate) fn new(berth: &Path, further: &[(&str, &Path)]) -> Self {
         let directory = berth.parent().expect("the binary is in a directory");
         let name = berth.file_name().expect("the binary has a name");
         let components = provision();
@@ -24,6 +25,7 @@ impl Space {
             .args(["--", "sh", "-c", include_str!("init.sh"), "rig"])
             .args([&components.containerd_dir, directory, &components.images])
             .arg(name)
+            .args(further.iter().flat_map(|(name, directory)| [OsStr::new(name), directory.as_os_str()]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -24,7 +24,7 @@ const FROM: u32 = 100_000;
 fn started() -> Rig {
     let mut rig = Rig::with_handlers(&[Handler::oci(BARE, "/run/rig/bin/runc")]);
     rig.install("runc", &components(&["runc"])["BERTH_RIG_NEW_RUNC"]);
-    rig.start_containerd();
+    rig.start_engine();
     rig
 }
 

@@ -1,0 +1,111 @@
+//! Handlers with berth in front of their OCI runtime or their shim, with and without the daemon beside it: sandboxes,
+//! where there are any, and members.
+
+use super::{assert_identity, assert_nothing_left_after_gc, interposed, pod_of_two, start_berth};
+use crate::rig::Rig;
+use crate::rig::cri::Sandbox;
+use crate::rig::crio::{Infra, SHIMMED, WRAPPED};
+use crate::rig::holds::{assert_joined_pin, assert_nothing_left};
+
+/// The sandbox is told that it is one, and is in the namespace that its pin keeps, at the pin's path.
+#[track_caller]
+fn assert_sandbox(rig: &Rig, pod: &Sandbox) {
+    assert_identity(rig, "sandbox", pod, &pod.id);
+    assert_eq!(rig.netns_path(&pod.id), Some(Rig::pin_path(&pod.id)));
+    let pin = rig.pin(&pod.id).expect("the pod has a pin, and it is a mount");
+    assert_eq!(rig.netns_of_pid(rig.cri().sandbox_state(&pod.id).pid), pin, "the sandbox is in another namespace");
+}
+
+#[track_caller]
+fn assert_members(rig: &Rig, pod: &Sandbox, members: &[String; 2]) {
+    for member in members {
+        assert_identity(rig, "container", pod, member);
+        assert_joined_pin(rig, pod, member);
+        let log = interposed(rig, member);
+        assert!(
+            matches!(&log[..], [line] if line.contains("verdict=adjust") && !line.contains("contradictions")),
+            "{log:?}"
+        );
+    }
+    rig.assert_served(&members[1], &rig.cri().sandbox_state(&pod.id).address);
+}
+
+#[test]
+fn where_the_sandboxs_container_is_kept_it_and_its_members_are_told_and_pinned() {
+    let rig = Rig::crio(Infra::Kept);
+    let (pod, members) = pod_of_two(&rig, WRAPPED);
+    assert_sandbox(&rig, &pod);
+    assert_members(&rig, &pod, &members);
+
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    assert_nothing_left_after_gc(&rig);
+}
+
+#[test]
+fn where_the_sandboxs_container_is_dropped_the_first_member_makes_the_pin() {
+    let rig = Rig::crio(Infra::Dropped);
+    let pod = rig.pod("web", WRAPPED);
+    assert_eq!(interposed(&rig, &pod.id), Vec::<String>::new(), "the runtime was run for the sandbox");
+    assert_eq!(rig.left_of_pods(), Vec::<String>::new());
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+
+    let (pod, members) = pod_of_two(&rig, WRAPPED);
+    assert_members(&rig, &pod, &members);
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    // The next creation is the occasion on which the pin goes.
+    let (next, _) = pod_of_two(&rig, WRAPPED);
+    assert_eq!(rig.pin(&pod.id), None, "the pin of the pod that is gone");
+    rig.cri().remove_pod(&next.id).expect("remove the pod");
+    assert_nothing_left_after_gc(&rig);
+}
+
+#[test]
+fn both_doors_at_once_agree_and_the_daemon_takes_the_pin_away() {
+    for infra in [Infra::Kept, Infra::Dropped] {
+        let rig = Rig::crio(infra);
+        let mut berth = start_berth(&rig);
+        let (pod, members) = pod_of_two(&rig, WRAPPED);
+        if infra == Infra::Kept {
+            assert_sandbox(&rig, &pod);
+        }
+        assert_members(&rig, &pod, &members);
+        berth.await_line("that it was asked too", |line| {
+            line.contains("event=CreateContainer") && line.contains("verdict=adjust reason=identity-and-netns")
+        });
+        rig.cri().stop_pod(&pod.id).expect("stop the pod");
+        assert_nothing_left(&rig);
+        rig.cri().remove_pod(&pod.id).expect("remove the pod");
+        assert_nothing_left(&rig);
+    }
+}
+
+/// CRI-O keeps the sandbox's container of such a handler whatever is configured, and starts a shim for each container.
+#[test]
+fn behind_the_shim_of_a_vm_handler_sandbox_and_members_are_told_and_pinned() {
+    let rig = Rig::crio(Infra::Dropped);
+    let (pod, members) = pod_of_two(&rig, SHIMMED);
+    assert_sandbox(&rig, &pod);
+    assert_members(&rig, &pod, &members);
+
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    assert_nothing_left_after_gc(&rig);
+}
+
+#[test]
+fn a_pod_on_the_hosts_network_gets_its_identity_and_no_pin() {
+    for infra in [Infra::Kept, Infra::Dropped] {
+        let rig = Rig::crio(infra);
+        let pod = rig.host_network_pod("web", WRAPPED);
+        let container = rig.container(&pod, "main", crate::rig::IDLE);
+        if infra == Infra::Kept {
+            assert_identity(&rig, "sandbox", &pod, &pod.id);
+        }
+        assert_identity(&rig, "container", &pod, &container);
+        assert_eq!(rig.netns_of_pid(rig.cri().container_pid(&container)), rig.netns_of_node());
+        assert_eq!(
+            rig.left_of_pods(),
+            Vec::<String>::new(),
+            "something was made for a pod without a network of its own"
+        );
+    }
+}
