@@ -32,7 +32,7 @@ fn behind_a_wrapped_oci_runtime_sandbox_and_containers_get_identity_and_pin_with
 #[test]
 fn behind_a_wrapped_shim_the_sandbox_gets_identity_and_pin_and_the_daemon_does_the_rest() {
     let rig = Rig::start();
-    let _berth = rig.berth().start();
+    let berth = rig.has_nri().then(|| rig.berth().start());
     let pod = rig.pod("web", SHIMMED);
     assert_sandbox(&rig, &pod, "web");
     let container = rig.container(&pod, "main", IDLE);
@@ -46,5 +46,9 @@ fn behind_a_wrapped_shim_the_sandbox_gets_identity_and_pin_and_the_daemon_does_t
     }
 
     rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    if berth.is_none() {
+        let gc = rig.berth_command(&["gc"]);
+        assert!(gc.status.success(), "{gc:?}");
+    }
     assert_nothing_left(&rig);
 }

@@ -203,6 +203,11 @@ impl Rig {
         provision().containerd_version >= (2, 0)
     }
 
+    /// The engine has an NRI that berth can register with.
+    pub(crate) fn has_nri(&self) -> bool {
+        self.engine == Engine::CriO || provision().containerd_version >= (1, 7)
+    }
+
     /// The engine makes the network namespace of a pod with a user namespace itself and names it in the sandbox's
     /// specification. Before, the OCI runtime made it, and no member was told a path that outlives the sandbox's process.
     pub(crate) fn names_network_of_users(&self) -> bool {
