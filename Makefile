@@ -1,8 +1,8 @@
 # berth. `make` says what there is to make.
 .DEFAULT_GOAL := help
 
-# The engines that the end-to-end tests run on, newest first.
-engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7
+# The engines that the end-to-end tests run on, newest first, and those with tests of their own.
+engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 vm
 engine_tests := $(engines:%=test-engine-%)
 
 .PHONY: help build provision test $(engine_tests) test-engines demo lint bench clean
@@ -23,7 +23,7 @@ test: ## all tests, those on a real containerd included (root)
 $(engine_tests): test-engine-%:
 	@scripts/test-engine $*
 
-test-engines: ## the end-to-end tests on every engine; on one of them: make test-engine-containerd-2.2, -2.1, ... (root)
+test-engines: ## the end-to-end tests on every engine; on one of them: make test-engine-containerd-2.2, test-engine-vm, ... (root)
 	@scripts/test-engine $(engines)
 
 demo: ## berth at work on a real containerd (root)

@@ -8,8 +8,8 @@ set -eu
 # a directory that is about to be covered.
 stage=$(mktemp -d)
 mount -n -t tmpfs -o mode=755 tmpfs "$stage"
-mkdir -p "$stage/rig/containerd" "$stage/rig/berth" "$stage/rig/tmp" "$stage/rig/nri/plugins" \
-    "$stage/rig/nri/conf.d" "$stage/rig/cni" "$stage/lock"
+mkdir -p "$stage/rig/containerd" "$stage/rig/berth" "$stage/rig/tmp" "$stage/rig/bin" \
+    "$stage/rig/nri/plugins" "$stage/rig/nri/conf.d" "$stage/rig/cni" "$stage/lock"
 : >"$stage/rig/images.tar"
 mount -n --bind "$1" "$stage/rig/containerd"
 mount -n --bind "$2" "$stage/rig/berth"

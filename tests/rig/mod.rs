@@ -20,7 +20,7 @@ pub(crate) mod cri;
 mod permit;
 pub(crate) mod plugin;
 pub(crate) mod process;
-mod provision;
+pub(crate) mod provision;
 pub(crate) mod read;
 mod space;
 pub(crate) mod wait;
@@ -134,6 +134,13 @@ impl Rig {
         let path = format!("{}/{name}", containerd::NAMES);
         std::os::unix::fs::symlink(target, self.path(&path)).expect("name berth in the rig");
         path
+    }
+
+    /// Puts a copy of a program of the host into the rig's PATH; its path there.
+    pub(crate) fn install(&self, program: &Path) -> String {
+        let inside = format!("/run/rig/bin/{}", program.file_name().expect("a program has a name").display());
+        std::fs::copy(program, self.path(&inside)).unwrap_or_else(|e| panic!("install {}: {e}", program.display()));
+        inside
     }
 
     pub(crate) fn write(&self, inside: &str, text: &str) {
