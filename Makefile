@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 
 # What the end-to-end tests run on: engines, newest first, and runtimes behind one.
-engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 containerd-1.6 crio-1.36 gvisor userns
+engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 containerd-1.6 crio-1.36 gvisor userns vm
 engine_tests := $(engines:%=test-engine-%)
 
 .PHONY: help build provision test $(engine_tests) test-engines demo lint bench clean
@@ -23,7 +23,7 @@ test: ## all tests, those on a real containerd included (root)
 $(engine_tests): test-engine-%:
 	@scripts/test-engine $*
 
-test-engines: ## the end-to-end tests on every engine; on one of them: make test-engine-containerd-2.2, -2.1, ... (root)
+test-engines: ## the end-to-end tests on every engine; on one of them: make test-engine-containerd-2.2, test-engine-vm, ... (root)
 	@scripts/test-engine $(engines)
 
 demo: ## berth at work on a real containerd (root)

@@ -108,13 +108,13 @@ impl Rig {
         let loopback = ["wget", "-q", "-O", "-", "http://127.0.0.1/"];
         let page = eventually("the pod's server answers", || self.cri().exec(client, &loopback).ok());
         assert_eq!(page, "berth\n");
-        assert_eq!(self.fetch_from_node(address).as_deref(), Ok("berth\n"));
+        assert_eq!(self.fetch_from_node(&format!("http://{address}/")).as_deref(), Ok("berth\n"));
         self.ping_from_node(address).expect("the pod answers to the node's ping");
     }
 
-    fn fetch_from_node(&self, address: &str) -> Result<String, String> {
+    pub(crate) fn fetch_from_node(&self, url: &str) -> Result<String, String> {
         // Not `wget -T 5`: Debian's static busybox crashes on it.
-        self.run("timeout", &["5", "busybox", "wget", "-q", "-O", "-", &format!("http://{address}/")])
+        self.run("timeout", &["5", "busybox", "wget", "-q", "-O", "-", url])
     }
 
     pub(crate) fn ping_from_node(&self, address: &str) -> Result<String, String> {

@@ -59,7 +59,7 @@ impl Space {
             .env_clear()
             .env(
                 "PATH",
-                "/run/rig/containerd:/run/rig/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "/run/rig/bin:/run/rig/containerd:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             );
         command
     }
