@@ -1,11 +1,12 @@
 //! crun behind berth, by containerd's `BinaryName`. crun is another runtime under another name, so what berth becomes has
 //! to be told the delegate's name and not berth's.
 
-use super::{assert_identity, assert_joined_pin, assert_nothing_left};
+use super::assert_nothing_left;
 use crate::rig::containerd::{Handler, NAMES};
-use crate::rig::holds::assert_sandbox;
+use crate::rig::cri::Pod;
+use crate::rig::holds::{Pair, assert_collected, assert_sandbox};
 use crate::rig::provision::components;
-use crate::rig::{IDLE, Rig, SERVE};
+use crate::rig::{IDLE, Rig};
 
 const UNIFIED: &str = "/sys/fs/cgroup/unified";
 
@@ -39,20 +40,10 @@ fn started(name: &str) -> Rig {
 #[track_caller]
 fn assert_in_berth(name: &str) {
     let rig = started(name);
-    let pod = rig.pod("web", name);
-    assert_sandbox(&rig, &pod, "web");
-    let server = rig.container(&pod, "server", SERVE);
-    let client = rig.container(&pod, "client", IDLE);
-    for container in [&server, &client] {
-        assert_identity(&rig, &pod, "web", container);
-        assert_joined_pin(&rig, &pod, container);
-    }
-    rig.assert_served(&client, &rig.cri().sandbox_state(&pod.id).address);
-
-    rig.cri().remove_pod(&pod.id).expect("remove the pod");
-    let gc = rig.berth_command(&["gc"]);
-    assert!(gc.status.success(), "{gc:?}");
-    assert_nothing_left(&rig);
+    let web = Pair::run(&rig, &Pod::new("web", name));
+    web.assert_in_berth(&rig);
+    rig.cri().remove_pod(&web.pod.id).expect("remove the pod");
+    assert_collected(&rig);
 }
 
 #[test]

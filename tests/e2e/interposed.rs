@@ -3,30 +3,22 @@
 
 use super::{assert_identity, assert_joined_pin, assert_nothing_left, assert_path_untouched};
 use crate::rig::containerd::{SHIMMED, WRAPPED};
-use crate::rig::holds::assert_sandbox;
-use crate::rig::{IDLE, Rig, SERVE};
+use crate::rig::cri::Pod;
+use crate::rig::holds::{Pair, assert_collected, assert_sandbox};
+use crate::rig::{IDLE, Rig};
 
 #[test]
 fn behind_a_wrapped_oci_runtime_sandbox_and_containers_get_identity_and_pin_without_a_daemon() {
     let rig = Rig::start();
-    let pod = rig.pod("web", WRAPPED);
-    assert_sandbox(&rig, &pod, "web");
-    let server = rig.container(&pod, "server", SERVE);
-    let client = rig.container(&pod, "client", IDLE);
-    for container in [&server, &client] {
-        assert_identity(&rig, &pod, "web", container);
-        assert_joined_pin(&rig, &pod, container);
-    }
-    rig.assert_served(&client, &rig.cri().sandbox_state(&pod.id).address);
+    let web = Pair::run(&rig, &Pod::new("web", WRAPPED));
+    web.assert_in_berth(&rig);
 
-    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    rig.cri().remove_pod(&web.pod.id).expect("remove the pod");
     // The next creation is the occasion on which the pin goes.
     let next = rig.pod("next", WRAPPED);
-    assert_eq!(rig.pin(&pod.id), None, "the pin of the pod that is gone");
+    assert_eq!(rig.pin(&web.pod.id), None, "the pin of the pod that is gone");
     rig.cri().remove_pod(&next.id).expect("remove the pod");
-    let gc = rig.berth_command(&["gc"]);
-    assert!(gc.status.success(), "{gc:?}");
-    assert_nothing_left(&rig);
+    assert_collected(&rig);
 }
 
 #[test]

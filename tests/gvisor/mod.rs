@@ -7,12 +7,12 @@
     reason = "what a test expects and does not get fails it"
 )]
 
+use crate::rig::Rig;
 use crate::rig::containerd::{Handler, NAMES};
-use crate::rig::cri::Sandbox;
-use crate::rig::holds::{assert_goes, assert_identity, assert_joined_pin, assert_nothing_left, assert_sandbox};
+use crate::rig::cri::Pod;
+use crate::rig::holds::{Pair, assert_collected, assert_goes, assert_nothing_left};
 use crate::rig::provision::components;
 use crate::rig::wait::eventually;
-use crate::rig::{IDLE, Rig, SERVE};
 
 const HANDLER: &str = "gvisor";
 const SHIM: &str = "containerd-shim-runsc-v1";
@@ -37,31 +37,8 @@ fn started() -> Rig {
     rig
 }
 
-/// A pod with a server and a client.
-struct Two {
-    pod: Sandbox,
-    server: String,
-    client: String,
-}
-
-impl Two {
-    fn run(rig: &Rig, name: &str) -> Self {
-        let pod = rig.pod(name, HANDLER);
-        let server = rig.container(&pod, "server", SERVE);
-        let client = rig.container(&pod, "client", IDLE);
-        Self { pod, server, client }
-    }
-
-    /// Sandbox and containers are told who they are and where the network is, and are reached there.
-    #[track_caller]
-    fn assert_in_berth(&self, rig: &Rig, name: &str) {
-        assert_sandbox(rig, &self.pod, name);
-        for container in [&self.server, &self.client] {
-            assert_identity(rig, &self.pod, name, container);
-            assert_joined_pin(rig, &self.pod, container);
-        }
-        rig.assert_served(&self.client, &rig.cri().sandbox_state(&self.pod.id).address);
-    }
+fn run(rig: &Rig, name: &str) -> Pair {
+    Pair::run(rig, &Pod::new(name, HANDLER))
 }
 
 /// What gVisor's kernel said when it booted: no two of them say the same, and Linux says something else.
@@ -78,10 +55,12 @@ fn processes(rig: &Rig, program: &str) -> Vec<String> {
 
 /// Removes a pod; of gVisor nothing runs on.
 #[track_caller]
-fn remove(rig: &Rig, two: &Two) {
-    let pin = rig.pin(&two.pod.id);
-    rig.cri().remove_pod(&two.pod.id).expect("remove the pod");
-    assert_goes(|| processes(rig, "runsc").into_iter().filter(|line| line.contains(&two.pod.id)).collect());
+fn remove(rig: &Rig, pair: &Pair) {
+    let pin = rig.pin(&pair.pod.id);
+    rig.cri().remove_pod(&pair.pod.id).expect("remove the pod");
+    let ids = [&pair.pod.id, &pair.server, &pair.client];
+    let of_pod = |line: &String| ids.iter().any(|id| line.contains(id.as_str()));
+    assert_goes(|| rig.command_lines().into_iter().filter(of_pod).collect());
     eventually("nothing runs in the pod's network", || {
         pin.is_none_or(|pin| rig.tasks_in(pin).is_empty()).then_some(())
     });
@@ -89,24 +68,22 @@ fn remove(rig: &Rig, two: &Two) {
 
 /// What a node without a daemon does; `gc` looks once.
 #[track_caller]
-fn remove_and_collect(rig: &Rig, pods: &[Two]) {
-    for two in pods {
-        remove(rig, two);
+fn remove_and_collect(rig: &Rig, pairs: &[Pair]) {
+    for pair in pairs {
+        remove(rig, pair);
     }
-    let gc = rig.berth_command(&["gc"]);
-    assert!(gc.status.success(), "{gc:?}");
-    assert_nothing_left(rig);
+    assert_collected(rig);
 }
 
 #[test]
 fn a_pods_containers_run_in_one_sandbox_and_reach_each_other_without_a_daemon() {
     let rig = started();
-    let web = Two::run(&rig, "web");
-    web.assert_in_berth(&rig, "web");
+    let web = run(&rig, "web");
+    web.assert_in_berth(&rig);
 
     assert_eq!(processes(&rig, "runsc-sandbox").len(), 1, "{:?}", rig.command_lines());
     assert_eq!(kernel(&rig, &web.server), kernel(&rig, &web.client));
-    let other = Two::run(&rig, "other");
+    let other = run(&rig, "other");
     assert_eq!(processes(&rig, "runsc-sandbox").len(), 2, "{:?}", rig.command_lines());
     assert_ne!(kernel(&rig, &web.server), kernel(&rig, &other.server));
     let berths = rig.command_lines().into_iter().filter(|line| line.contains("berth-runsc"));
@@ -119,8 +96,8 @@ fn a_pods_containers_run_in_one_sandbox_and_reach_each_other_without_a_daemon() 
 fn with_a_daemon_nothing_is_left_of_a_removed_pod() {
     let rig = started();
     let _berth = rig.berth().start();
-    let web = Two::run(&rig, "web");
-    web.assert_in_berth(&rig, "web");
+    let web = run(&rig, "web");
+    web.assert_in_berth(&rig);
 
     remove(&rig, &web);
     assert_nothing_left(&rig);
@@ -130,7 +107,7 @@ fn with_a_daemon_nothing_is_left_of_a_removed_pod() {
 fn a_pod_whose_sandbox_was_killed_keeps_its_namespace_until_it_is_removed() {
     let rig = started();
     let _berth = rig.berth().start();
-    let web = Two::run(&rig, "web");
+    let web = run(&rig, "web");
     let pin = rig.pin(&web.pod.id).expect("the pod has a pin");
     let sentry = rig.cri().sandbox_state(&web.pod.id).pid;
 
@@ -149,8 +126,8 @@ fn with_one_shim_for_the_pod_its_containers_are_told_the_same() {
     rig.run("mkdir", &["-p", SETTINGS]).expect("make the directory");
     rig.write(&format!("{SETTINGS}/config.toml"), "grouping = true\n");
     rig.start_engine();
-    let web = Two::run(&rig, "web");
-    web.assert_in_berth(&rig, "web");
+    let web = run(&rig, "web");
+    web.assert_in_berth(&rig);
 
     let shims = || rig.command_lines().into_iter().filter(|line| line.contains(SHIM)).collect::<Vec<_>>();
     assert_eq!(shims().len(), 1, "{:?}", shims());

@@ -1,9 +1,48 @@
 //! What is to hold of every pod that berth has a part in, whichever engine and runtime run it.
 
-use super::Rig;
-use super::cri::Sandbox;
+use super::cri::{Pod, Sandbox};
 use super::read::NetnsId;
 use super::wait::{DEADLINE, eventually, within};
+use super::{IDLE, Rig, SERVE};
+
+/// A pod with two containers: a server, and a client from which it is reached over loopback.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) name: String,
+    pub(crate) pod: Sandbox,
+    pub(crate) server: String,
+    pub(crate) client: String,
+}
+
+impl Pair {
+    pub(crate) fn run(rig: &Rig, pod: &Pod) -> Self {
+        let name = pod.name.clone();
+        let pod = rig.run_pod(pod).expect("run the pod");
+        let server = rig.container(&pod, "server", SERVE);
+        let client = rig.container(&pod, "client", IDLE);
+        Self { name, pod, server, client }
+    }
+
+    pub(crate) fn containers(&self) -> [&String; 2] {
+        [&self.server, &self.client]
+    }
+
+    /// Sandbox and containers are told who they are and where the network is, and are reached there.
+    #[track_caller]
+    pub(crate) fn assert_in_berth(&self, rig: &Rig) {
+        assert_sandbox(rig, &self.pod, &self.name);
+        for container in self.containers() {
+            assert_identity(rig, &self.pod, &self.name, container);
+            assert_joined_pin(rig, &self.pod, container);
+        }
+        self.assert_served(rig);
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_served(&self, rig: &Rig) {
+        rig.assert_served(&self.client, &rig.cri().sandbox_state(&self.pod.id).address);
+    }
+}
 
 /// The sandbox is told that it is one, and is in the namespace that its pin keeps, at the pin's path.
 #[track_caller]
@@ -60,6 +99,14 @@ pub(crate) fn assert_path_untouched(rig: &Rig, pod: &Sandbox, container: &str) {
 #[track_caller]
 pub(crate) fn assert_nothing_left(rig: &Rig) {
     assert_goes(|| rig.left_of_pods());
+}
+
+/// On a node without a daemon: `gc`, which looks once, leaves nothing.
+#[track_caller]
+pub(crate) fn assert_collected(rig: &Rig) {
+    let gc = rig.berth_command(&["gc"]);
+    assert!(gc.status.success(), "{gc:?}");
+    assert_nothing_left(rig);
 }
 
 /// Within the deadline there is nothing left of it.

@@ -7,13 +7,13 @@
     reason = "what a test expects and does not get fails it"
 )]
 
+use crate::rig::Rig;
 use crate::rig::containerd::{Handler, WRAPPED};
-use crate::rig::cri::{Pod, Sandbox, Users};
+use crate::rig::cri::{Pod, Users};
 use crate::rig::holds::{
-    assert_identity, assert_joined_pin, assert_nothing_left, assert_path_untouched, assert_sandbox,
+    Pair, assert_collected, assert_identity, assert_joined_pin, assert_nothing_left, assert_path_untouched,
 };
 use crate::rig::provision::components;
-use crate::rig::{IDLE, Rig, SERVE};
 
 /// A handler with nothing in front of its OCI runtime.
 const BARE: &str = "bare";
@@ -28,101 +28,79 @@ fn started() -> Rig {
     rig
 }
 
-/// A pod with a server and a client.
-struct Two {
-    pod: Sandbox,
-    server: String,
-    client: String,
+fn run(rig: &Rig, handler: &str) -> Pair {
+    Pair::run(rig, &Pod { users: Users::Own { from: FROM }, ..Pod::new("web", handler) })
 }
 
-impl Two {
-    fn run(rig: &Rig, handler: &str) -> Self {
-        let pod = Pod { users: Users::Own { from: FROM }, ..Pod::new("web", handler) };
-        let pod = rig.run_pod(&pod).expect("run the pod");
-        let server = rig.container(&pod, "server", SERVE);
-        let client = rig.container(&pod, "client", IDLE);
-        Self { pod, server, client }
-    }
+/// The pod runs under ids of its own, is reached, and its network is its users' to configure.
+#[track_caller]
+fn assert_works(rig: &Rig, web: &Pair, netns: &str) {
+    let map = rig.cri().exec(&web.client, &["cat", "/proc/self/uid_map"]).expect("read the map of ids");
+    assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", &FROM.to_string(), "65536"]);
+    web.assert_served(rig);
+    configure(rig, web, netns).expect("the pod's root configures the pod's network");
+    configure(rig, web, "/proc/1/ns/net").expect_err("the pod's root configures the node's network");
+}
 
-    /// It runs under ids of its own, is reached, and its network is its users' to configure.
-    #[track_caller]
-    fn assert_works(&self, rig: &Rig, netns: &str) {
-        let map = rig.cri().exec(&self.client, &["cat", "/proc/self/uid_map"]).expect("read the map of ids");
-        assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", &FROM.to_string(), "65536"]);
-        rig.assert_served(&self.client, &rig.cri().sandbox_state(&self.pod.id).address);
-        self.configure(rig, netns).expect("the pod's root configures the pod's network");
-        self.configure(rig, "/proc/1/ns/net").expect_err("the pod's root configures the node's network");
-    }
+/// What root of the pod's user namespace, with all capabilities that there are in it, can do to a network.
+fn configure(rig: &Rig, web: &Pair, netns: &str) -> Result<String, String> {
+    let users = format!("--user=/proc/{}/ns/user", rig.cri().sandbox_state(&web.pod.id).pid);
+    rig.run("nsenter", &[&users, &format!("--net={netns}"), "ip", "link", "set", "lo", "up"])
+}
 
-    /// What root of the pod's user namespace, with all capabilities that there are in it, can do to a network.
-    fn configure(&self, rig: &Rig, netns: &str) -> Result<String, String> {
-        let users = format!("--user=/proc/{}/ns/user", rig.cri().sandbox_state(&self.pod.id).pid);
-        rig.run("nsenter", &[&users, &format!("--net={netns}"), "ip", "link", "set", "lo", "up"])
+/// Containers get their identity; everything works by the paths of the engine, and nothing was made.
+#[track_caller]
+fn assert_not_pinned(rig: &Rig, web: &Pair) {
+    for container in web.containers() {
+        assert_identity(rig, &web.pod, &web.name, container);
+        assert_path_untouched(rig, &web.pod, container);
     }
+    assert_eq!(rig.left_of_pods(), Vec::<String>::new());
+    assert_works(rig, web, &rig.netns_path(&web.client).expect("the container has a network of its own"));
 }
 
 /// Where this fails, the rig is at fault and not berth.
 #[test]
 fn without_berth_a_pod_with_users_of_its_own_works() {
     let rig = started();
-    let web = Two::run(&rig, BARE);
-    for container in [&web.server, &web.client] {
+    let web = run(&rig, BARE);
+    for container in web.containers() {
         assert_path_untouched(&rig, &web.pod, container);
     }
     let netns = rig.cri().sandbox_state(&web.pod.id).netns.expect("the pod has a network of its own");
-    web.assert_works(&rig, &netns);
+    assert_works(&rig, &web, &netns);
 }
 
 #[test]
 fn behind_a_wrapped_oci_runtime_the_pin_is_of_the_network_that_belongs_to_the_pods_users() {
     let rig = started();
-    let web = Two::run(&rig, WRAPPED);
-    for container in [&web.server, &web.client] {
-        assert_identity(&rig, &web.pod, "web", container);
-    }
+    let web = run(&rig, WRAPPED);
     if rig.names_network_of_users() {
-        assert_sandbox(&rig, &web.pod, "web");
-        for container in [&web.server, &web.client] {
-            assert_joined_pin(&rig, &web.pod, container);
-        }
-        web.assert_works(&rig, &Rig::pin_path(&web.pod.id));
+        web.assert_in_berth(&rig);
+        assert_works(&rig, &web, &Rig::pin_path(&web.pod.id));
     } else {
         assert_not_pinned(&rig, &web);
     }
 
     rig.cri().remove_pod(&web.pod.id).expect("remove the pod");
-    let gc = rig.berth_command(&["gc"]);
-    assert!(gc.status.success(), "{gc:?}");
-    assert_nothing_left(&rig);
+    assert_collected(&rig);
 }
 
 #[test]
 fn by_nri_members_join_the_pin_of_the_network_that_belongs_to_the_pods_users() {
     let rig = started();
     let _berth = rig.berth().start();
-    let web = Two::run(&rig, BARE);
-    for container in [&web.server, &web.client] {
-        assert_identity(&rig, &web.pod, "web", container);
-    }
+    let web = run(&rig, BARE);
     if rig.can_swap() {
-        for container in [&web.server, &web.client] {
+        for container in web.containers() {
+            assert_identity(&rig, &web.pod, "web", container);
             assert_joined_pin(&rig, &web.pod, container);
         }
-        web.assert_works(&rig, &Rig::pin_path(&web.pod.id));
+        assert_works(&rig, &web, &Rig::pin_path(&web.pod.id));
     } else {
         assert_not_pinned(&rig, &web);
     }
 
     rig.cri().remove_pod(&web.pod.id).expect("remove the pod");
     assert_nothing_left(&rig);
-}
-
-/// Everything works by the paths of the engine, and nothing was made.
-#[track_caller]
-fn assert_not_pinned(rig: &Rig, two: &Two) {
-    for container in [&two.server, &two.client] {
-        assert_path_untouched(rig, &two.pod, container);
-    }
-    assert_eq!(rig.left_of_pods(), Vec::<String>::new());
-    two.assert_works(rig, &rig.netns_path(&two.client).expect("the container has a network of its own"));
 }
