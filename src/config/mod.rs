@@ -12,6 +12,7 @@ mod walk;
 use crate::decide::policy::Policy;
 use crate::fsutil::{self, FileError};
 use crate::identity::{Engine, fnv1a};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
@@ -43,9 +44,9 @@ pub struct Config {
     /// Where the host's `/proc` is mounted, if that is not `/proc`: a container sees its own there.
     pub host_proc: Option<PathBuf>,
     /// Where it came from: a file, or in words.
-    pub origin: String,
+    pub origin: Cow<'static, str>,
     /// The text it was read from.
-    pub text: String,
+    pub text: Cow<'static, str>,
     /// Names this configuration in records: the same text gives the same name in every build.
     pub hash: u64,
 }
@@ -122,11 +123,20 @@ impl Config {
             None => match read_text(Path::new(DEFAULT_PATH)) {
                 Ok(text) => Self::parse(&text, DEFAULT_PATH),
                 Err(ConfigError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                    Self::parse(DEFAULT_TEXT, BUILT_IN)
+                    Ok(Self::built_in())
                 }
                 Err(error) => Err(error),
             },
         }
+    }
+
+    /// What holds without a file. Holds: it is what [`DEFAULT_TEXT`] says. Not read from there, because interposers start
+    /// for every single command of an engine, and parsing would be a good part of what that takes.
+    #[must_use]
+    pub fn built_in() -> Self {
+        const HASH: u64 = fnv1a(DEFAULT_TEXT.as_bytes());
+        let (policy, interposers) = (read::default_policy(), BTreeMap::new());
+        Self { policy, interposers, host_proc: None, origin: BUILT_IN.into(), text: DEFAULT_TEXT.into(), hash: HASH }
     }
 
     /// Whether somebody wrote it, rather than nobody.
@@ -161,8 +171,8 @@ impl Config {
             policy,
             interposers,
             host_proc,
-            origin: origin.to_owned(),
-            text: text.to_owned(),
+            origin: origin.to_owned().into(),
+            text: text.to_owned().into(),
             hash: fnv1a(text.as_bytes()),
         })
     }

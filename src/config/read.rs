@@ -35,7 +35,7 @@ pub(super) fn config(value: &Value) -> Result<Parts, Vec<Problem>> {
             _ => host_proc = absolute(&node, &mut problems),
         }
     }
-    let profiles: Vec<Profile> = profiles.unwrap_or_else(|| vec![default_profile()]);
+    let profiles: Vec<Profile> = profiles.unwrap_or_else(|| default_policy().profiles);
     unique_names(&profiles, &mut problems);
     let interposers = wrapping.map(|node| interposers(&node, &profiles, &mut problems)).unwrap_or_default();
     if problems.0.is_empty() {
@@ -43,6 +43,11 @@ pub(super) fn config(value: &Value) -> Result<Parts, Vec<Problem>> {
     } else {
         Err(problems.0)
     }
+}
+
+/// What holds where no profile is written.
+pub(super) fn default_policy() -> Policy {
+    Policy { profiles: vec![default_profile()] }
 }
 
 /// What a profile says that says nothing. The same as the file `default.yaml`, which a test compares.

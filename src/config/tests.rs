@@ -11,7 +11,8 @@ fn problems(text: &str) -> Vec<String> {
 
 #[test]
 fn the_printed_default_is_what_holds_without_a_file() {
-    let printed = Config::parse(DEFAULT_TEXT, "default").expect("default");
+    let printed = Config::parse(DEFAULT_TEXT, BUILT_IN).expect("default");
+    assert_eq!(printed, Config::built_in());
     assert_eq!(printed.policy, Config::parse("{}", "empty").expect("empty").policy);
     assert_eq!(printed.policy, Config::parse("", "nothing").expect("nothing").policy);
     assert_eq!(printed.host_proc, None);
