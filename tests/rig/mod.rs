@@ -13,14 +13,14 @@
 #![allow(clippy::print_stderr, reason = "a failing test shows the logs")]
 
 pub(crate) mod berth;
-mod cgroup;
+pub(crate) mod cgroup;
 mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;
 mod permit;
 pub(crate) mod plugin;
 pub(crate) mod process;
-mod provision;
+pub(crate) mod provision;
 pub(crate) mod read;
 mod space;
 pub(crate) mod wait;

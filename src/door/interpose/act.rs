@@ -12,9 +12,10 @@ use crate::config::Interposer;
 use crate::decide::decide;
 use crate::decide::policy::Profile;
 use crate::decide::verdict::{Netns, Plan, Reason, Verdict};
-use crate::identity::Scope;
+use crate::identity::{SandboxId, Scope};
 use crate::netns::Netns as Namespace;
 use crate::oci::{Bundle, Changes, Scan, edit};
+use crate::pin::PinName;
 use std::path::Path;
 
 /// What is known before the specification is read.
@@ -44,6 +45,11 @@ impl<'a> Asked<'a> {
         trust::scope(engine, self.grammar, root)
     }
 
+    /// The pin of the container, should it be a sandbox.
+    pub(super) fn own_pin(&self) -> Option<PinName> {
+        SandboxId::try_from(self.create.id.as_str()).ok().map(|id| PinName::of(&self.scope(), &id))
+    }
+
     /// The profile for pods of `namespace`; where that is not known, the one that says what happens on failure.
     pub(super) fn profile(&self, namespace: Option<&str>) -> Option<&'a Profile> {
         let named = self.entry.and_then(|entry| entry.profile.as_deref());
@@ -54,7 +60,7 @@ impl<'a> Asked<'a> {
     pub(super) fn examine(&self, spec: &Scan<'_>) -> Result<Examined<'a>, Failure> {
         let scope = self.scope();
         let Create { bundle, id, .. } = self.create;
-        let who = trust::who(&scope, id, &spec.values, || podman::infra(bundle, id, spec))?;
+        let who = trust::who(&scope, id, &spec.values, || podman::infra(Path::new("/proc"), bundle, id, spec))?;
         let profile = self.profile(Some(&who.pod.namespace));
         let gathered = gather::gather(self.node, &scope, &who, spec);
         let verdict = decide(&gathered.facts(self.grammar, &scope, &who, &spec.values), profile);

@@ -127,12 +127,12 @@ fn creation(name: &str, create: &Create, config: Config, places: Places) -> Resu
         let Some(bundle) = bundle else { return Ok(None) };
         let spec = bundle.scan()?;
         let node = Node::open(config, places)?;
+        let asked = Asked { node: &node, grammar, entry: entry.as_ref(), create };
         if let Some(keeper) = &node.keeper {
-            for line in occasion::settle(keeper, &node.sight) {
+            for line in occasion::settle(keeper, &node.sight, asked.own_pin().as_ref()) {
                 note(&log, log::Level::Info, &line);
             }
         }
-        let asked = Asked { node: &node, grammar, entry: entry.as_ref(), create };
         asked.act(&bundle, &spec).map(Some)
     });
     conclude(result, on_failure, line, started, &log)
