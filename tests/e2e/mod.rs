@@ -15,6 +15,7 @@ mod launched;
 mod lifecycle;
 mod other_plugin;
 mod reach;
+mod recorded;
 mod restart;
 
 use crate::rig::Rig;
