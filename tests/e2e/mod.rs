@@ -14,6 +14,7 @@ mod interposed;
 mod launched;
 mod lifecycle;
 mod other_plugin;
+mod plain;
 mod reach;
 mod recorded;
 mod restart;

@@ -189,7 +189,7 @@ fn assert_same(with: &Life, without: &Life, created: &[(&'static str, &str)]) {
 }
 
 /// The path of the network in a specification.
-fn network_of(spec: &str) -> String {
+pub(super) fn network_of(spec: &str) -> String {
     netns_path(&serde_json::from_str(spec).expect("config.json is JSON")).expect("there is an entry")
 }
 
