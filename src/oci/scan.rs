@@ -84,6 +84,8 @@ pub struct Scan<'a> {
     pub network: Option<NetworkEntry<'a>>,
     /// Whether there is a `user` entry in `linux.namespaces`.
     pub user_namespace: bool,
+    /// The paths of all entries in `linux.namespaces` that have one.
+    pub joined: Vec<String>,
     /// `linux.cgroupsPath`.
     pub cgroups_path: Option<String>,
 }
@@ -137,15 +139,19 @@ pub fn scan(bytes: &[u8]) -> Result<Scan<'_>, ScanError> {
     let linux = linux(text, root.get("linux"))?;
     let namespaces = linux.as_ref().map_or(Ok(Vec::new()), namespaces)?;
     let cgroups_path = linux.as_ref().map_or(Ok(None), |linux| optional(linux, "cgroupsPath", "linux"))?;
-    let mut scan = Scan { text, root, annotations, values, network: None, user_namespace: false, cgroups_path };
+    let (network, user_namespace, joined) = (None, false, Vec::new());
+    let mut scan = Scan { text, root, annotations, values, network, user_namespace, joined, cgroups_path };
     let mut networks = 0;
     for (at, entry) in namespaces.into_iter().enumerate() {
         let place = format!("linux.namespaces[{at}]");
         let entry = object(text, entry.get(), &place, &["type", "path"])?;
+        let path = optional(&entry, "path", &place)?;
+        scan.joined.extend(path.clone());
         match kind_of_namespace(&entry, &place)?.as_ref() {
             NETWORK => {
                 networks += 1;
-                scan.network = Some(network(entry, &place)?);
+                let value = entry.get("path").map(|member| member.value.clone());
+                scan.network = Some(NetworkEntry { path, object: entry, value });
             }
             USER => scan.user_namespace = true,
             _ => {}
@@ -187,12 +193,6 @@ fn kind_of_namespace<'a>(entry: &Object<'a>, place: &str) -> Result<Cow<'a, str>
     let place = || format!("{place}.type");
     let absent = || ScanError::Kind { place: place(), expected: "a text", found: "nothing" };
     string(entry.get("type").ok_or_else(absent)?.raw, place)
-}
-
-fn network<'a>(object: Object<'a>, place: &str) -> Result<NetworkEntry<'a>, ScanError> {
-    let value = object.get("path").map(|member| member.value.clone());
-    let path = optional(&object, "path", place)?;
-    Ok(NetworkEntry { path, object, value })
 }
 
 /// The text under `name`; none where that is absent, null or empty.

@@ -16,8 +16,10 @@ mod launched;
 mod lifecycle;
 mod made;
 mod other_plugin;
+mod plain;
 mod reach;
 mod readme;
+mod recorded;
 mod restart;
 
 use crate::rig::Rig;

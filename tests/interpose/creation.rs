@@ -129,6 +129,23 @@ isolated! {
         assert!(log().contains("event=Release pin=berth-s1 why="), "{}", log());
     }
 
+    fn a_sandbox_that_is_created_again_in_a_new_network_is_pinned_there_however_many_others_there_are() {
+        delegate("runc");
+        let berth = interposer("berth-runc");
+        for number in 0..30 {
+            let (id, engine) = (format!("other-{number}"), netns(&format!("other-{number}")));
+            let dir = bundle(&id, &containerd("sandbox", "any"), &network(&engine));
+            assert_delegated(&create(&berth, &dir, &id));
+        }
+        for name in ["cni-1", "cni-2", "cni-3"] {
+            let engine = netns(name);
+            assert_delegated(&create(&berth, &bundle("s1", &containerd("sandbox", "s1"), &network(&engine)), "s1"));
+            assert_eq!(inode(PIN), inode(&engine), "{}", log());
+            assert!(Command::new("umount").arg(&engine).status().unwrap().success());
+            fs::remove_file(&engine).unwrap();
+        }
+    }
+
     fn a_lock_that_is_never_given_back_costs_a_second_and_then_the_policy_speaks() {
         delegate("runc");
         let (berth, engine) = (interposer("berth-runc"), netns("cni-1"));

@@ -21,6 +21,11 @@ impl Cgroup {
         Self { parent: format!("/berth-rig-{}-{number}", std::process::id()) }
     }
 
+    /// One that an engine makes by a name of its own.
+    pub(crate) fn of_engine(parent: &str) -> Self {
+        Self { parent: parent.to_owned() }
+    }
+
     pub(crate) fn parent(&self) -> &str {
         &self.parent
     }

@@ -14,7 +14,7 @@
 #![allow(clippy::print_stderr, reason = "a failing test shows the logs")]
 
 pub(crate) mod berth;
-mod cgroup;
+pub(crate) mod cgroup;
 mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;

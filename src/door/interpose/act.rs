@@ -13,11 +13,12 @@ use crate::decide::decide;
 use crate::decide::policy::Profile;
 use crate::decide::verdict::{Plan, Reason, Verdict};
 use crate::fsutil::FileError;
-use crate::identity::Scope;
+use crate::identity::{SandboxId, Scope};
 use crate::ledger::record::Origin;
 use crate::metrics;
 use crate::netns::Netns as Namespace;
 use crate::oci::{Bundle, BundleError, Changes, Scan, edit};
+use crate::pin::PinName;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -48,11 +49,16 @@ impl<'a> Asked<'a> {
         trust::scope(engine, self.grammar, root)
     }
 
+    /// The pin of the container, should it be a sandbox.
+    pub(super) fn own_pin(&self) -> Option<PinName> {
+        SandboxId::try_from(self.create.id.as_str()).ok().map(|id| PinName::of(&self.scope(), &id))
+    }
+
     /// Gathers and decides; changes nothing.
     pub(super) fn examine(&self, spec: &Scan<'_>) -> Result<Examined<'a>, Failure> {
         let scope = self.scope();
         let Create { bundle, id, .. } = self.create;
-        let who = trust::who(&scope, id, &spec.values, || podman::infra(bundle, id, spec))?;
+        let who = trust::who(&scope, id, &spec.values, || podman::infra(Path::new("/proc"), bundle, id, spec))?;
         let profile = setup::profile(&self.node.config.policy, self.entry, Some(&who.pod.namespace));
         let gathered = gather::gather(self.node, &scope, &who, bundle, spec);
         let handler = self.entry.and_then(|entry| entry.handler.as_deref());

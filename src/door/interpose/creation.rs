@@ -62,12 +62,13 @@ fn work(
     let Some(bundle) = Bundle::open(&dir)? else { return Ok(None) };
     let spec = bundle.scan()?;
     let node = Node::open(config, places)?;
+    let asked = Asked { node: &node, grammar, entry, create };
     if let Some(keeper) = &node.keeper {
-        for line in occasion::settle(keeper, &node.sight) {
+        for line in occasion::settle(keeper, &node.sight, asked.own_pin().as_ref()) {
             book.note(log::Level::Info, &line);
         }
     }
-    Asked { node: &node, grammar, entry, create }.act(&bundle, &spec).map(Some)
+    asked.act(&bundle, &spec).map(Some)
 }
 
 /// Counts what came of it, and lets the failure policy speak: the line for the log, and the answer.

@@ -24,12 +24,19 @@ fn what_need_not_be_there_need_not_be_there() {
     for text in ["{}", r#"{"annotations":null,"linux":null}"#, r#"{"linux":{}}"#, r#"{"linux":{"namespaces":null}}"#] {
         let spec = scan(text.as_bytes()).expect(text);
         assert!(spec.values.is_empty() && spec.network.is_none() && !spec.user_namespace, "{text}");
-        assert_eq!(spec.cgroups_path, None, "{text}");
+        assert!(spec.cgroups_path.is_none() && spec.joined.is_empty(), "{text}");
     }
     for path in ["", r#","path":"""#, r#","path":null"#] {
         let text = format!(r#"{{"linux":{{"namespaces":[{{"type":"network"{path}}}]}}}}"#);
         assert_eq!(scan(text.as_bytes()).expect(&text).network.expect("entry").path, None);
     }
+}
+
+#[test]
+fn what_is_joined_is_found_whatever_its_type() {
+    let text = r#"{"linux":{"namespaces":[{"type":"ipc","path":"/proc/7/ns/ipc"},{"type":"mount"},
+        {"type":"new-kind","path":"/x"},{"type":"network","path":""},{"type":"uts","path":null}]}}"#;
+    assert_eq!(scan(text.as_bytes()).expect(text).joined, ["/proc/7/ns/ipc", "/x"]);
 }
 
 #[test]
