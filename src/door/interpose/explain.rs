@@ -148,7 +148,7 @@ fn source(source: &Source) -> String {
         Source::Pinned => "pinned".to_owned(),
         Source::Open(path, _) => format!("to be pinned from {}", path.display()),
         Source::Broken(error) => format!("cannot be pinned: {}", chain(error)),
-        Source::New => "to be made".to_owned(),
+        Source::New => "a new one is asked for".to_owned(),
         Source::None => "nothing to pin".to_owned(),
     }
 }
