@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # The first process of the guest. `sandbox`, `address`, `gateway` and `linger` are on the kernel's command line, which
 # makes variables of them. It serves pages on the pod's address and takes orders on the second serial port, one on each
-# line, answered by one line: run ID WORDS, kill ID SIGNAL, stop.
+# line: run ID WORDS, kill ID SIGNAL, stop.
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
@@ -19,7 +19,7 @@ httpd -h /www
 # A container is a process here; which ones there are can be seen from outside.
 run() {
     echo "$1" >"/www/containers/$1"
-    eval "shift; $2" &
+    eval "exec $2" &
     echo $! >"/run/$1"
 }
 
@@ -28,9 +28,10 @@ exec 3<>/dev/ttyS1
 echo "vmlike: the guest is ready after $(cut -d ' ' -f 1 /proc/uptime) s"
 while read -r order id words <&3; do
     case $order in
-        run) run "$id" "$words" && echo ok >&3 ;;
-        kill) kill "-$words" "$(cat "/run/$id")" && rm "/www/containers/$id" && echo ok >&3 ;;
-        stop) echo ok >&3 && sleep "$linger" && reboot -f ;;
-        *) echo "unknown order $order" >&3 ;;
+        run) run "$id" "$words" ;;
+        # It may have ended by itself.
+        kill) kill "-$words" "$(cat "/run/$id")"; rm "/www/containers/$id" ;;
+        stop) (sleep "$linger"; reboot -f) & ;;
     esac
+    echo ok >&3
 done

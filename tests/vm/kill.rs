@@ -1,6 +1,6 @@
 //! The process whose pid a pod has can die alone. The guest goes on, and must still be brought down.
 
-use crate::node::{BARE, BEHIND_BERTH, Node};
+use crate::node::{BARE, BEHIND_BERTH, Node, SHIMMED};
 use crate::rig::cri::Sandbox;
 use crate::rig::{IDLE, Rig};
 
@@ -15,6 +15,15 @@ fn orphaned(node: &Node, handler: &str) -> (Sandbox, String, String) {
     assert_eq!(node.only_guest(), guest, "the guest ended with the pause process");
     node.page(&state.address, &format!("containers/{container}")).expect("the container goes on in the guest");
     (pod, container, state.netns.expect("the pod has a network of its own"))
+}
+
+/// The pod cannot be stopped, because its runtime cannot enter at a path that begins so; the guest goes on.
+#[track_caller]
+fn assert_stuck(node: &Node, pod: &Sandbox, path: &str) {
+    let failed = node.cri().stop_pod(&pod.id).expect_err("the runtime cannot enter");
+    assert!(failed.message().contains(&format!("enter the network namespace {path}")), "{failed}");
+    assert!(failed.message().contains("No such file"), "{failed}");
+    node.only_guest();
 }
 
 #[test]
@@ -37,26 +46,33 @@ fn without_berth_the_path_dies_with_the_pause_process_and_the_guest_cannot_be_br
     let (pod, container, netns) = orphaned(&node, BARE);
     let path = node.netns_path(&container).expect("the container has a network namespace");
     assert!(path.starts_with("/proc/"), "the engine gives another path than this test knows: {path}");
-
-    let failed = node.cri().stop_pod(&pod.id).expect_err("the runtime cannot enter");
-    let sentence = format!("enter the network namespace {path}: No such file");
-    assert!(failed.message().contains(&sentence), "{failed}");
-    node.only_guest();
+    assert_stuck(&node, &pod, &path);
     assert!(node.has_tap(&netns));
 }
 
-/// What no interposer stands in front of, the daemon can still give the path that stays; to members, and that is enough.
+/// With the daemon: the guest is brought down, or cannot be where the members' path is the engine's.
+#[track_caller]
+fn assert_brought_down(node: &Node, handler: &str, path_stays: bool) {
+    let _berth = node.berth().start();
+    let (pod, ..) = orphaned(node, handler);
+    if path_stays {
+        node.cri().remove_pod(&pod.id).expect("stop and remove the pod");
+        node.assert_nothing_left();
+    } else {
+        assert_stuck(node, &pod, "/proc/");
+    }
+}
+
 #[test]
 fn by_nri_alone_the_guest_is_brought_down_where_the_engine_can_change_a_members_path() {
     let node = Node::start();
-    let _berth = node.berth().start();
-    let (pod, _, _) = orphaned(&node, BARE);
-    let stopped = node.cri().stop_pod(&pod.id);
-    assert_eq!(stopped.is_ok(), node.can_swap(), "{stopped:?}");
-    if node.can_swap() {
-        node.cri().remove_pod(&pod.id).expect("remove the pod");
-        node.assert_nothing_left();
-    }
+    assert_brought_down(&node, BARE, node.can_swap());
+}
+
+#[test]
+fn behind_a_wrapped_shim_the_guest_is_brought_down_where_a_member_has_a_start_or_the_engine_can_change_its_path() {
+    let node = Node::start();
+    assert_brought_down(&node, SHIMMED, node.can_swap() || !node.asks_running_shims());
 }
 
 #[test]

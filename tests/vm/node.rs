@@ -17,12 +17,15 @@ use crate::rig::wait::{DEADLINE, eventually, within};
 
 /// The handler with berth in front of the runtime.
 pub(crate) const BEHIND_BERTH: &str = "vmlike";
+/// The handler with berth in front of the shim that runs it.
+pub(crate) const SHIMMED: &str = "shimmed-vmlike";
 /// The handler with the runtime alone.
 pub(crate) const BARE: &str = "bare";
 
 /// The interface that the runtime makes for the guest.
 const TAP: &str = "tap0_vmlike";
 
+const VMLIKE: &str = "/run/rig/bin/vmlike";
 const RUN: &str = "/run/vmlike";
 /// Where the runc shim has its runtime keep containers.
 const CONTAINERS: &str = "/run/containerd/runc/k8s.io";
@@ -58,7 +61,8 @@ impl Node {
         let interposer = "berth-vmlike";
         let mut rig = Rig::with_handlers(&[
             Handler::oci(BEHIND_BERTH, &format!("{NAMES}/{interposer}")),
-            Handler::oci(BARE, "/run/rig/bin/vmlike"),
+            Handler { shim: Some(format!("{NAMES}/containerd-shim-berth-runc-v2")), ..Handler::oci(SHIMMED, VMLIKE) },
+            Handler::oci(BARE, VMLIKE),
         ]);
         rig.name_berth(interposer);
         rig.install("vmlike", vmlike());

@@ -9,7 +9,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::guest::{Config, Guest, Pause};
+use crate::config::{Config, Pause};
+use crate::guest::Guest;
 use crate::network;
 use crate::report::{Result, Told, note};
 use crate::spec::{Role, Spec};
@@ -128,11 +129,14 @@ impl Container {
         }
         if containers.len() == 1 {
             network::enter(&spec.netns)?;
+            if guest.is_running() {
+                guest.unplug()?;
+            }
             network::disconnect()?;
             guest.stop();
             note(&format!("leave {}: the TAP was removed and the guest stopped, in {}", self.id, spec.netns.display()));
         } else if spec.role == Role::Member {
-            guest.order(&format!("kill {} {signal}", self.id))?;
+            guest.kill(&self.id, signal)?;
         }
         guest.remove(&self.id);
         Ok(())

@@ -4,51 +4,24 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::Deserialize;
+use serde_json::json;
 
-use crate::network::{Link, TAP};
+use crate::config::Config;
+use crate::machine::{self, AGENT, CONSOLE, MONITOR, NETDEV};
+use crate::network::Link;
 use crate::report::{Result, Told, note};
 
 const GUESTS: &str = "/run/vmlike/guests";
-const CONFIG: &str = "/run/vmlike/config.json";
 /// What the guest's first process says when it takes orders.
 const READY: &str = "the guest is ready";
 /// Two seconds are usual, on a busy machine many times that; the tests' calls wait for a minute.
 const BOOT_LIMIT: Duration = Duration::from_secs(50);
-const AGENT_LIMIT: Duration = Duration::from_secs(10);
-
-/// The runtime's configuration, as Kata has one.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Config {
-    qemu: PathBuf,
-    kernel: PathBuf,
-    initrd: PathBuf,
-    /// How many seconds a guest takes to die.
-    linger: u32,
-    /// Where the process is whose pid a sandbox has.
-    pub(crate) pause: Pause,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Pause {
-    /// In the pod's network namespace.
-    Inside,
-    /// In the node's, as where a runtime reports its shim.
-    Outside,
-}
-
-impl Config {
-    pub(crate) fn load() -> Result<Self> {
-        let text = fs::read_to_string(CONFIG).told(CONFIG)?;
-        serde_json::from_str(&text).told(CONFIG)
-    }
-}
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The guest of a sandbox, by its directory.
 #[derive(Debug)]
@@ -66,7 +39,7 @@ impl Guest {
     pub(crate) fn boot(&self, config: &Config, link: &Link) -> Result<()> {
         let containers = self.dir.join("containers");
         fs::create_dir_all(&containers).told(containers.display())?;
-        let mut qemu = self.qemu(config, link)?.spawn().told(config.qemu.display())?;
+        let mut qemu = machine::qemu(config, link, &self.sandbox, &self.dir)?.spawn().told(config.qemu.display())?;
         fs::write(self.dir.join("pid"), qemu.id().to_string()).told("the guest's pid")?;
         let begin = Instant::now();
         self.await_ready(&mut qemu).inspect_err(|_| {
@@ -77,47 +50,14 @@ impl Guest {
         Ok(())
     }
 
-    /// No more of a machine than the guest looks for. Emulated, because that works everywhere. QEMU's `microvm` boots no
-    /// faster, and without a clock to measure the processor's by its kernel hangs now and then on a busy host.
-    fn qemu(&self, config: &Config, link: &Link) -> Result<Command> {
-        let Link { mac, address, gateway } = link;
-        let [console, agent] = ["console", "agent.sock"].map(|name| self.dir.join(name).display().to_string());
-        let kernel_line = format!(
-            "console=ttyS0 quiet panic=-1 reboot=t mitigations=off sandbox={} address={address} gateway={gateway} linger={}",
-            self.sandbox, config.linger
-        );
-        let out = File::create(self.dir.join("qemu.log")).told("qemu.log")?;
-        let mut command = Command::new(&config.qemu);
-        command
-            .args(["-machine", "pc", "-accel", "tcg", "-m", "128", "-no-reboot"])
-            .args(["-nodefaults", "-no-user-config", "-display", "none"])
-            .arg("-kernel")
-            .arg(&config.kernel)
-            .arg("-initrd")
-            .arg(&config.initrd)
-            .args(["-append", &kernel_line])
-            .args(["-chardev", &format!("file,id=console,path={console}"), "-device", "isa-serial,chardev=console"])
-            .args(["-chardev", &format!("socket,id=agent,path={agent},server=on,wait=off")])
-            .args(["-device", "isa-serial,chardev=agent"])
-            .args(["-netdev", &format!("tap,id=pod,ifname={TAP},script=no,downscript=no")])
-            .args(["-device", &format!("virtio-net-pci,netdev=pod,mac={mac},romfile=")])
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().told("qemu.log")?)
-            .stderr(out);
-        Ok(command)
-    }
-
     fn await_ready(&self, qemu: &mut Child) -> Result<()> {
         let end = Instant::now() + BOOT_LIMIT;
-        while !self.said("console").contains(READY) {
+        while !self.said(CONSOLE).contains(READY) {
             let ended = qemu.try_wait().told("wait for QEMU")?;
             if ended.is_some() || Instant::now() > end {
                 let state = ended.map_or("still boots".to_owned(), |status| status.to_string());
-                return Err(format!(
-                    "the guest did not boot ({state}): {}{}",
-                    self.said("qemu.log"),
-                    self.said("console")
-                ));
+                let said = [machine::LOG, CONSOLE].map(|file| self.said(file)).concat();
+                return Err(format!("the guest did not boot ({state}): {said}"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -129,14 +69,33 @@ impl Guest {
     }
 
     /// Gives the guest an order and waits until it has carried it out.
-    pub(crate) fn order(&self, order: &str) -> Result<()> {
-        let what = || format!("agent of the guest of sandbox {}: {order}", self.sandbox);
-        let mut agent = UnixStream::connect(self.dir.join("agent.sock")).told(what())?;
-        agent.set_read_timeout(Some(AGENT_LIMIT)).told(what())?;
-        writeln!(agent, "{order}").told(what())?;
-        let mut answer = String::new();
-        BufReader::new(agent).read_line(&mut answer).told(what())?;
-        if answer.trim() == "ok" { Ok(()) } else { Err(format!("{}: {answer:?}", what())) }
+    fn order(&self, order: &str) -> Result<()> {
+        match self.say(AGENT, &[order])?.as_slice() {
+            [answer] if answer == "ok" => Ok(()),
+            answer => Err(format!("the guest of sandbox {} was told to {order} and answers {answer:?}", self.sandbox)),
+        }
+    }
+
+    /// Pulls the plug of its network interface. QEMU would read in vain from a TAP that is gone, without a pause.
+    pub(crate) fn unplug(&self) -> Result<()> {
+        let unplug = json!({ "execute": "netdev_del", "arguments": { "id": NETDEV } }).to_string();
+        // The first answer is the greeting, which comes by itself.
+        let answers = self.say(MONITOR, &["", r#"{"execute":"qmp_capabilities"}"#, &unplug])?;
+        let failed = answers.iter().find(|answer| answer.contains("\"error\""));
+        failed.map_or(Ok(()), |answer| Err(format!("QEMU's monitor: {answer}")))
+    }
+
+    /// Says lines at a socket of the machine, each when the one before has been answered with one; the answers.
+    fn say(&self, socket: &str, lines: &[&str]) -> Result<Vec<String>> {
+        let what = || format!("{socket} of the guest of sandbox {}", self.sandbox);
+        let mut stream = UnixStream::connect(self.dir.join(socket)).told(what())?;
+        stream.set_read_timeout(Some(ANSWER_LIMIT)).told(what())?;
+        let mut answers = BufReader::new(stream.try_clone().told(what())?).lines();
+        let say = |line| {
+            writeln!(stream, "{line}").told(what())?;
+            answers.next().ok_or(format!("{}: closed", what()))?.told(what())
+        };
+        lines.iter().map(say).collect()
     }
 
     /// Has it run a container's process. The words are the shell's, so they are put in quotes.
@@ -146,6 +105,11 @@ impl Guest {
         }
         let quoted: Vec<_> = words.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
         self.order(&format!("run {container} {}", quoted.join(" ")))
+    }
+
+    /// Ends a container's process.
+    pub(crate) fn kill(&self, container: &str, signal: i32) -> Result<()> {
+        self.order(&format!("kill {container} {signal}"))
     }
 
     /// Has it shut down and does not wait for that; one that does not listen is ended.

@@ -11,8 +11,10 @@
 //! The pid that it reports to the engine is that of a process that does nothing, and can die without the guest.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "that is how an OCI runtime answers")]
 
+mod config;
 mod container;
 mod guest;
+mod machine;
 mod network;
 mod report;
 mod spec;
