@@ -8,6 +8,7 @@
 
 mod engine;
 mod failure;
+mod forged;
 mod interposed;
 mod nri;
 mod restart;
