@@ -12,6 +12,7 @@ mod forged;
 mod interposed;
 mod nri;
 mod restart;
+mod restored;
 
 use crate::rig::cri::Sandbox;
 use crate::rig::crio::berths_config;

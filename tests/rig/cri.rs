@@ -126,9 +126,21 @@ impl Cri {
 
     /// Creates a container of the pod, running `script` under a shell, and does not start it.
     pub(crate) fn create_container(&self, pod: &Sandbox, name: &str, script: &str) -> Result<String, Status> {
+        self.create_container_of(&provision().image_busybox, pod, name, script)
+    }
+
+    /// The same with an image of the test's own.
+    pub(crate) fn create_container_of(
+        &self,
+        image: &str,
+        pod: &Sandbox,
+        name: &str,
+        script: &str,
+    ) -> Result<String, Status> {
+        let config = ContainerConfig { image: Some(image_spec(image)), ..container_config(pod, name, script) };
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
-            config: Some(container_config(pod, name, script)),
+            config: Some(config),
             sandbox_config: Some(pod.config.clone()),
         };
         Ok(self.call(|mut calls| async move { calls.create_container(request).await })?.container_id)
@@ -273,7 +285,6 @@ fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig 
     ContainerConfig {
         metadata: Some(ContainerMetadata { name: name.to_owned(), attempt: 0 }),
         labels: labels.chain([("io.kubernetes.container.name".to_owned(), name.to_owned())]).collect(),
-        image: Some(image_spec(&provision().image_busybox)),
         command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         linux: Some(LinuxContainerConfig { security_context: Some(security), ..LinuxContainerConfig::default() }),
         ..ContainerConfig::default()

@@ -144,14 +144,22 @@ pub(crate) fn import_images(space: &Space) {
     run(space.command("tar").args(["-xf", "/run/rig/images.tar", "-C", LAYOUT]));
     // In the order in which the archive has them: it has no names as OCI has them.
     for (number, image) in [&provision().image_busybox, &provision().image_pause].into_iter().enumerate() {
-        run(space
-            .command("/run/rig/crio/copyimg")
-            .args(["--root", "/var/lib/containers/storage", "--runroot", "/run/containers/storage"])
-            .args(["--storage-driver", "overlay", "--signature-policy", "/run/rig/policy.json"])
-            .arg(format!("--import-from=oci:{LAYOUT}:@{number}"))
-            .arg(format!("--image-name={image}"))
-            .env("TMPDIR", "/run/rig/tmp"));
+        copy(space, &format!("oci:{LAYOUT}:@{number}"), image);
     }
+}
+
+/// Brings an image of the test's own.
+pub(crate) fn copy_image(rig: &Rig, from: &str, image: &str) {
+    copy(&rig.space, from, image);
+}
+
+fn copy(space: &Space, from: &str, image: &str) {
+    run(space
+        .command("/run/rig/crio/copyimg")
+        .args(["--root", "/var/lib/containers/storage", "--runroot", "/run/containers/storage"])
+        .args(["--storage-driver", "overlay", "--signature-policy", "/run/rig/policy.json"])
+        .args(["--import-from", from, "--image-name", image])
+        .env("TMPDIR", "/run/rig/tmp"));
 }
 
 fn run(command: &mut Command) {
@@ -191,7 +199,6 @@ stream_port = "0"
 [crio.image]
 pause_image = "{pause}"
 pause_command = ""
-signature_policy = "/run/rig/policy.json"
 signature_policy_dir = "/run/rig/policies"
 namespaced_auth_dir = "/run/rig/auth"
 
