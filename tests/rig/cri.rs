@@ -126,7 +126,7 @@ impl Cri {
 
     /// Creates a container of the pod, running `script` under a shell, and does not start it.
     pub(crate) fn create_container(&self, pod: &Sandbox, name: &str, script: &str) -> Result<String, Status> {
-        self.create_container_of(&provision().image_busybox, pod, name, script)
+        self.create(pod, container_config(pod, name, script))
     }
 
     /// The same with an image of the test's own.
@@ -137,7 +137,20 @@ impl Cri {
         name: &str,
         script: &str,
     ) -> Result<String, Status> {
-        let config = ContainerConfig { image: Some(image_spec(image)), ..container_config(pod, name, script) };
+        self.create(pod, ContainerConfig { image: Some(image_spec(image)), ..container_config(pod, name, script) })
+    }
+
+    /// The same as another client than the kubelet does it, such as crictl: without labels.
+    pub(crate) fn create_container_without_labels(
+        &self,
+        pod: &Sandbox,
+        name: &str,
+        script: &str,
+    ) -> Result<String, Status> {
+        self.create(pod, ContainerConfig { labels: HashMap::new(), ..container_config(pod, name, script) })
+    }
+
+    fn create(&self, pod: &Sandbox, config: ContainerConfig) -> Result<String, Status> {
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
             config: Some(config),
@@ -285,6 +298,7 @@ fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig 
     ContainerConfig {
         metadata: Some(ContainerMetadata { name: name.to_owned(), attempt: 0 }),
         labels: labels.chain([("io.kubernetes.container.name".to_owned(), name.to_owned())]).collect(),
+        image: Some(image_spec(&provision().image_busybox)),
         command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         linux: Some(LinuxContainerConfig { security_context: Some(security), ..LinuxContainerConfig::default() }),
         ..ContainerConfig::default()
