@@ -28,7 +28,6 @@ pub(crate) const SHIMMED: &str = "shimmed";
 /// What stands behind berth.
 pub(crate) const BEHIND: &str = "/run/rig/behind";
 const CONFIG: &str = "/run/rig/crio.conf";
-const LAYOUT: &str = "/run/rig/images";
 
 /// What becomes of a sandbox's own container where the pod does not need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +139,8 @@ pub(crate) fn command(space: &Space) -> Command {
 }
 
 pub(crate) fn import_images(space: &Space) {
-    run(space.command("mkdir").arg(LAYOUT));
-    run(space.command("tar").args(["-xf", "/run/rig/images.tar", "-C", LAYOUT]));
-    // In the order in which the archive has them: it has no names as OCI has them.
-    for (number, image) in [&provision().image_busybox, &provision().image_pause].into_iter().enumerate() {
-        copy(space, &format!("oci:{LAYOUT}:@{number}"), image);
+    for image in [&provision().image_busybox, &provision().image_pause] {
+        copy(space, &format!("oci-archive:/run/rig/images.tar:{image}"), image);
     }
 }
 
