@@ -9,6 +9,7 @@
 mod engine;
 mod failure;
 mod forged;
+mod gvisor;
 mod interposed;
 mod nri;
 mod restart;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::identity;
 use crate::rig::berth::CONFIG;
 use crate::rig::containerd::NAMES;
-use crate::rig::crio::{Handler, Infra, berths_config, copy_image};
+use crate::rig::crio::{Handler, Infra, berths_config, copy_image, put_behind};
 use crate::rig::read::netns_path;
 use crate::rig::{IDLE, Rig};
 
@@ -58,7 +58,6 @@ fn blob(rig: &Rig, kind: &str, name: &str) -> Value {
 
 /// A handler whose runtime behind berth keeps the specification that it was given.
 const KEEPING: &str = "keeping";
-const KEEPER: &str = "/run/rig/behind/keep";
 const SCRIPT: &str = "#!/bin/sh
 for word; do
     [ \"$before\" != --bundle ] || cp \"$word/config.json\" /run/rig/kept.json
@@ -70,9 +69,8 @@ exec /run/rig/behind/runc \"$@\"
 fn keeping_rig() -> Rig {
     let mut rig = Rig::crio_with(Infra::Dropped, &[Handler::oci(KEEPING, &format!("{NAMES}/berth-keep"))]);
     rig.name_berth("berth-keep");
-    rig.write(CONFIG, &format!("{}  berth-keep: {{engine: cri-o, delegate: {KEEPER}}}\n", berths_config()));
-    rig.write(KEEPER, SCRIPT);
-    rig.run("chmod", &["755", KEEPER]).unwrap();
+    let keeper = put_behind(&rig, "keep", SCRIPT);
+    rig.write(CONFIG, &format!("{}  berth-keep: {{engine: cri-o, delegate: {keeper}}}\n", berths_config()));
     rig.start_engine();
     rig
 }
