@@ -2,10 +2,10 @@
 //! where there are any, and members.
 
 use super::{assert_identity, assert_nothing_left_after_gc, interposed, pod_of_two, start_berth};
-use crate::rig::Rig;
 use crate::rig::cri::Sandbox;
 use crate::rig::crio::{Infra, SHIMMED, WRAPPED};
 use crate::rig::holds::{assert_joined_pin, assert_nothing_left};
+use crate::rig::{IDLE, Rig};
 
 /// The sandbox is told that it is one, and is in the namespace that its pin keeps, at the pin's path.
 #[track_caller]
@@ -96,7 +96,7 @@ fn a_pod_on_the_hosts_network_gets_its_identity_and_no_pin() {
     for infra in [Infra::Kept, Infra::Dropped] {
         let rig = Rig::crio(infra);
         let pod = rig.host_network_pod("web", WRAPPED);
-        let container = rig.container(&pod, "main", crate::rig::IDLE);
+        let container = rig.container(&pod, "main", IDLE);
         if infra == Infra::Kept {
             assert_identity(&rig, "sandbox", &pod, &pod.id);
         }
@@ -108,4 +108,22 @@ fn a_pod_on_the_hosts_network_gets_its_identity_and_no_pin() {
             "something was made for a pod without a network of its own"
         );
     }
+}
+
+/// The kubelet gives its containers a name by label; by that CRI-O's sandboxes are told from members.
+#[test]
+fn a_container_of_another_client_than_the_kubelet_is_a_member_too() {
+    let rig = Rig::crio(Infra::Dropped);
+    let pod = rig.pod("web", WRAPPED);
+    let container = rig.cri().create_container_without_labels(&pod, "main", IDLE).expect("create the container");
+    rig.cri().start_container(&container).expect("start the container");
+
+    let annotations = rig.annotations(&container);
+    for key in ["ocid/container_type", "io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"] {
+        assert_eq!(annotations.get(key).map(String::as_str), Some("container"), "{key}");
+    }
+    for key in ["ocid/sandbox_id", "io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"] {
+        assert_eq!(annotations.get(key), Some(&pod.id), "{key}");
+    }
+    assert_joined_pin(&rig, &pod, &container);
 }

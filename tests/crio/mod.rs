@@ -8,9 +8,12 @@
 
 mod engine;
 mod failure;
+mod forged;
+mod gvisor;
 mod interposed;
 mod nri;
 mod restart;
+mod restored;
 
 use crate::rig::cri::Sandbox;
 use crate::rig::crio::berths_config;

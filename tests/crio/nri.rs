@@ -1,10 +1,13 @@
 //! berth as a plugin alone: handlers without an interposer.
 
+use std::time::Duration;
+
 use super::{identity, pod_of_two, start_berth};
 use crate::rig::containerd::VM;
 use crate::rig::cri::Sandbox;
 use crate::rig::crio::Infra;
 use crate::rig::holds::{assert_joined_pin, assert_nothing_left, await_pin};
+use crate::rig::wait::always_for;
 use crate::rig::{IDLE, Rig};
 
 /// The member says whose it is, in every dialect but containerd's: CRI-O would take its type out of a plugin's answer.
@@ -23,9 +26,7 @@ fn members_are_told_and_pinned_and_a_stopped_pod_leaves_nothing() {
         let rig = Rig::crio(infra);
         let mut berth = start_berth(&rig);
         berth.await_line("who is connected and what it can do", |line| {
-            line.contains("msg=connected runtime=cri-o")
-                || line.contains("runtime=cri-o runtime_version=1.36.")
-                    && line.contains("nri=Namespaces can_swap_netns=true ")
+            line.contains("runtime=cri-o runtime_version=1.36.") && line.contains("nri=Namespaces can_swap_netns=true ")
         });
         let (pod, members) = pod_of_two(&rig, VM);
         let state = rig.cri().sandbox_state(&pod.id);
@@ -55,6 +56,21 @@ fn removing_a_pod_that_was_not_stopped_leaves_nothing() {
     let (pod, _) = pod_of_two(&rig, VM);
     await_pin(&rig, &pod);
     rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    assert_nothing_left(&rig);
+}
+
+#[test]
+fn a_task_that_outlives_its_pod_keeps_the_namespace_as_long_as_it_lives() {
+    let rig = Rig::crio(Infra::Dropped);
+    let _berth = start_berth(&rig);
+    let (pod, _) = pod_of_two(&rig, VM);
+    let pin = await_pin(&rig, &pod);
+    let task = rig.task_in(&Rig::pin_path(&pod.id));
+
+    rig.cri().stop_pod(&pod.id).expect("stop the pod");
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    always_for(Duration::from_secs(3), "the pin keeps the task's namespace", || rig.pin(&pod.id) == Some(pin));
+    task.kill();
     assert_nothing_left(&rig);
 }
 

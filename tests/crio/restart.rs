@@ -49,3 +49,17 @@ fn behind_an_interposer_a_pod_goes_on_after_the_engine_was_restarted() {
         assert_nothing_left_after_gc(&rig);
     }
 }
+
+#[test]
+fn a_pod_that_was_stopped_while_berth_was_away_leaves_nothing_when_it_is_back() {
+    let rig = Rig::crio(Infra::Dropped);
+    let berth = start_berth(&rig);
+    let pod = rig.pod("web", VM);
+    let pin = await_pin(&rig, &pod);
+    berth.kill();
+
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    assert_eq!(rig.pin(&pod.id), Some(pin), "nobody was there to release it");
+    let _berth = start_berth(&rig);
+    assert_nothing_left(&rig);
+}

@@ -126,9 +126,34 @@ impl Cri {
 
     /// Creates a container of the pod, running `script` under a shell, and does not start it.
     pub(crate) fn create_container(&self, pod: &Sandbox, name: &str, script: &str) -> Result<String, Status> {
+        self.create(pod, container_config(pod, name, script))
+    }
+
+    /// The same with an image of the test's own.
+    pub(crate) fn create_container_of(
+        &self,
+        image: &str,
+        pod: &Sandbox,
+        name: &str,
+        script: &str,
+    ) -> Result<String, Status> {
+        self.create(pod, ContainerConfig { image: Some(image_spec(image)), ..container_config(pod, name, script) })
+    }
+
+    /// The same as another client than the kubelet does it, such as crictl: without labels.
+    pub(crate) fn create_container_without_labels(
+        &self,
+        pod: &Sandbox,
+        name: &str,
+        script: &str,
+    ) -> Result<String, Status> {
+        self.create(pod, ContainerConfig { labels: HashMap::new(), ..container_config(pod, name, script) })
+    }
+
+    fn create(&self, pod: &Sandbox, config: ContainerConfig) -> Result<String, Status> {
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
-            config: Some(container_config(pod, name, script)),
+            config: Some(config),
             sandbox_config: Some(pod.config.clone()),
         };
         Ok(self.call(|mut calls| async move { calls.create_container(request).await })?.container_id)

@@ -28,7 +28,6 @@ pub(crate) const SHIMMED: &str = "shimmed";
 /// What stands behind berth.
 pub(crate) const BEHIND: &str = "/run/rig/behind";
 const CONFIG: &str = "/run/rig/crio.conf";
-const LAYOUT: &str = "/run/rig/images";
 
 /// What becomes of a sandbox's own container where the pod does not need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +91,8 @@ impl Rig {
     /// A rig with handlers of the test's own, whose CRI-O is still to be started.
     pub(crate) fn crio_with(infra: Infra, further: &[Handler]) -> Self {
         let given = given();
-        let rig = Self::furnish(Engine::CriO, &[("crio", Path::new(&given["BERTH_RIG_CRIO_DIR"]))]);
+        let [programs, shims] = ["BERTH_RIG_CRIO_DIR", "BERTH_RIG_CRIO_SHIMS"].map(|key| Path::new(&given[key]));
+        let rig = Self::furnish(Engine::CriO, &[("crio", programs), ("shims", shims)]);
         behind(&rig.space);
         let handlers = [&standing(), further].concat();
         rig.write(CONFIG, &config(infra, &handlers));
@@ -109,24 +109,44 @@ fn given() -> &'static HashMap<String, String> {
     GIVEN.get_or_init(|| components(&["crio"]))
 }
 
-/// runc, in a script that takes the sandbox's adjustment of the OOM killer away: some machines lack CAP_SYS_RESOURCE, and
-/// CRI-O has no setting for that. And the shim, which finds the script by its name.
+/// runc, and the shim, which finds it by its name.
 fn behind(space: &Space) {
     std::fs::create_dir(space.path(BEHIND)).expect("make a directory for what is behind berth");
-    let runc = format!("{BEHIND}/runc");
-    space.write(&runc, &RUNC.replace("RUNC", provision().runc.to_str().expect("runc's path is text")));
-    std::fs::set_permissions(space.path(&runc), PermissionsExt::from_mode(0o755)).expect("make it executable");
+    script(space, "runc", provision().runc.to_str().expect("runc's path is text"));
     let shim = format!("{BEHIND}/containerd-shim-runc-v2");
-    std::os::unix::fs::symlink(&given()["BERTH_RIG_CRIO_SHIM"], space.path(&shim)).expect("name the shim");
+    std::os::unix::fs::symlink("../shims/containerd-shim-runc-v2", space.path(&shim)).expect("name the shim");
 }
 
-const RUNC: &str = r#"#!/bin/sh
+/// Puts an executable text behind berth; its path there.
+pub(crate) fn put_behind(rig: &Rig, name: &str, text: &str) -> String {
+    write(&rig.space, name, text)
+}
+
+/// Puts another OCI runtime behind berth, as `runtime` with what belongs to every command line of it.
+pub(crate) fn put_runtime_behind(rig: &Rig, name: &str, runtime: &str) -> String {
+    script(&rig.space, name, runtime)
+}
+
+/// An OCI runtime in a script that takes the sandbox's adjustment of the OOM killer away: some machines lack
+/// CAP_SYS_RESOURCE, and CRI-O has no setting for that.
+fn script(space: &Space, name: &str, runtime: &str) -> String {
+    write(space, name, &RUNTIME.replace("RUNTIME", runtime))
+}
+
+fn write(space: &Space, name: &str, text: &str) -> String {
+    let path = format!("{BEHIND}/{name}");
+    space.write(&path, text);
+    std::fs::set_permissions(space.path(&path), PermissionsExt::from_mode(0o755)).expect("make it executable");
+    path
+}
+
+const RUNTIME: &str = r#"#!/bin/sh
 before=
 for word; do
     [ "$before" != --bundle ] || sed -i -z 's/,\s*"oomScoreAdj":\s*[-0-9]*//' "$word/config.json"
     before=$word
 done
-exec RUNC "$@"
+exec RUNTIME "$@"
 "#;
 
 pub(crate) fn command(space: &Space) -> Command {
@@ -140,18 +160,23 @@ pub(crate) fn command(space: &Space) -> Command {
 }
 
 pub(crate) fn import_images(space: &Space) {
-    run(space.command("mkdir").arg(LAYOUT));
-    run(space.command("tar").args(["-xf", "/run/rig/images.tar", "-C", LAYOUT]));
-    // In the order in which the archive has them: it has no names as OCI has them.
-    for (number, image) in [&provision().image_busybox, &provision().image_pause].into_iter().enumerate() {
-        run(space
-            .command("/run/rig/crio/copyimg")
-            .args(["--root", "/var/lib/containers/storage", "--runroot", "/run/containers/storage"])
-            .args(["--storage-driver", "overlay", "--signature-policy", "/run/rig/policy.json"])
-            .arg(format!("--import-from=oci:{LAYOUT}:@{number}"))
-            .arg(format!("--image-name={image}"))
-            .env("TMPDIR", "/run/rig/tmp"));
+    for image in [&provision().image_busybox, &provision().image_pause] {
+        copy(space, &format!("oci-archive:/run/rig/images.tar:{image}"), image);
     }
+}
+
+/// Brings an image of the test's own.
+pub(crate) fn copy_image(rig: &Rig, from: &str, image: &str) {
+    copy(&rig.space, from, image);
+}
+
+fn copy(space: &Space, from: &str, image: &str) {
+    run(space
+        .command("/run/rig/crio/copyimg")
+        .args(["--root", "/var/lib/containers/storage", "--runroot", "/run/containers/storage"])
+        .args(["--storage-driver", "overlay", "--signature-policy", "/run/rig/policy.json"])
+        .args(["--import-from", from, "--image-name", image])
+        .env("TMPDIR", "/run/rig/tmp"));
 }
 
 fn run(command: &mut Command) {
@@ -191,7 +216,6 @@ stream_port = "0"
 [crio.image]
 pause_image = "{pause}"
 pause_command = ""
-signature_policy = "/run/rig/policy.json"
 signature_policy_dir = "/run/rig/policies"
 namespaced_auth_dir = "/run/rig/auth"
 

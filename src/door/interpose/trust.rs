@@ -3,7 +3,7 @@
 //! | engine | sandbox | member | standalone |
 //! |---|---|---|---|
 //! | containerd, in its CRI namespace | `io.kubernetes.cri.container-type: sandbox` | `: container`, of `io.kubernetes.cri.sandbox-id` | no such key |
-//! | CRI-O | `io.kubernetes.container.name: POD` | any other name, of `io.kubernetes.cri-o.SandboxID` | no such key |
+//! | CRI-O | `io.kubernetes.container.name: POD` | any other name, or none, of `io.kubernetes.cri-o.SandboxID` | neither key |
 //! | podman | it is its pod's infra container ([`super::podman`]) | another is | it is in no pod, or in one without |
 //! | none, and containerd elsewhere | | | everything |
 //!
@@ -108,10 +108,11 @@ pub(super) fn who(
             Some(other) => return Err(Unclear::Type(other.to_owned())),
             None => (Role::Standalone, own, PodRef::default()),
         },
-        Engine::CriO => match get(NAME) {
-            Some(INFRA) => (Role::Sandbox, own, pod(KUBELET_POD)),
-            Some(_) => (Role::Member, member(CRIO_SANDBOX_ID)?, pod(KUBELET_POD)),
-            None => (Role::Standalone, own, PodRef::default()),
+        Engine::CriO => match (get(NAME), get(CRIO_SANDBOX_ID)) {
+            (Some(INFRA), _) => (Role::Sandbox, own, pod(KUBELET_POD)),
+            // Every sandbox has the name; a member has the one that the kubelet gave it, and other clients may give none.
+            (Some(_), _) | (None, Some(_)) => (Role::Member, member(CRIO_SANDBOX_ID)?, pod(KUBELET_POD)),
+            (None, None) => (Role::Standalone, own, PodRef::default()),
         },
         Engine::Podman => match infra() {
             Some(sandbox) if sandbox == own => (Role::Sandbox, own, PodRef::default()),

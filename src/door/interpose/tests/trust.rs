@@ -36,6 +36,8 @@ fn each_engine_is_believed_by_its_own_keys_alone() {
         (Engine::CriO, &[(NAME, "POD")], Sandbox, "own"),
         (Engine::CriO, &[(NAME, "POD"), (CRIO_ID, "s1"), (TYPE, "container")], Sandbox, "own"),
         (Engine::CriO, &[(NAME, "app"), (CRIO_ID, "s1")], Member, "s1"),
+        // Of a client other than the kubelet, which gives its containers no such label.
+        (Engine::CriO, &[(CRIO_ID, "s1")], Member, "s1"),
         (Engine::CriO, &[(TYPE, "sandbox"), (ID, "own")], Standalone, "own"),
         (Engine::Podman, &[(CRIO_ID, "s1"), (TYPE, "sandbox"), (ID, "own"), (NAME, "POD")], Member, "infra"),
         (Engine::Other, &[(TYPE, "container"), (ID, "s1"), (NAME, "app"), (CRIO_ID, "s1")], Standalone, "own"),
