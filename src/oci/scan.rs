@@ -133,8 +133,7 @@ pub fn scan(bytes: &[u8]) -> Result<Scan<'_>, ScanError> {
     if text.trim_ascii().is_empty() {
         return Err(ScanError::Empty);
     }
-    let raw: &RawValue = serde_json::from_str(text).map_err(ScanError::Json)?;
-    let root = object(text, raw.get(), "config.json", &["annotations", "linux"])?;
+    let root = whole(text)?;
     let (annotations, values) = annotations(text, root.get("annotations"))?;
     let linux = linux(text, root.get("linux"))?;
     let namespaces = linux.as_ref().map_or(Ok(Vec::new()), namespaces)?;
@@ -158,6 +157,16 @@ pub fn scan(bytes: &[u8]) -> Result<Scan<'_>, ScanError> {
         }
     }
     if networks > 1 { Err(ScanError::SeveralNetworks(networks)) } else { Ok(scan) }
+}
+
+/// The object that the text is, in one pass over it.
+fn whole(text: &str) -> Result<Object<'_>, ScanError> {
+    let raw = text.trim_matches([' ', '\t', '\r', '\n']);
+    if !raw.starts_with('{') {
+        // Whether it is JSON at all has to be known only for what is said of it.
+        let _: &RawValue = serde_json::from_str(text).map_err(ScanError::Json)?;
+    }
+    object(text, raw, "config.json", &["annotations", "linux"])
 }
 
 fn annotations<'a>(
