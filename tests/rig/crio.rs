@@ -28,6 +28,8 @@ pub(crate) const SHIMMED: &str = "shimmed";
 /// What stands behind berth.
 pub(crate) const BEHIND: &str = "/run/rig/behind";
 const CONFIG: &str = "/run/rig/crio.conf";
+/// Where further files of its configuration go.
+pub(crate) const DROP_INS: &str = "/run/rig/crio.conf.d";
 
 /// What becomes of a sandbox's own container where the pod does not need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,7 @@ impl Rig {
         behind(&rig.space);
         let handlers = [&standing(), further].concat();
         rig.write(CONFIG, &config(infra, &handlers));
+        std::fs::create_dir(rig.path(DROP_INS)).expect("make the directory of drop-ins");
         rig.write(berth::CONFIG, &berths_config());
         rig.write("/run/rig/policy.json", r#"{"default": [{"type": "insecureAcceptAnything"}]}"#);
         rig.write("/run/rig/registries.conf", "");
@@ -151,7 +154,7 @@ exec RUNTIME "$@"
 
 pub(crate) fn command(space: &Space) -> Command {
     let mut command = space.command("/run/rig/crio/crio");
-    command.args(["--config", CONFIG, "--config-dir", ""]);
+    command.args(["--config", CONFIG, "--config-dir", DROP_INS]);
     // Its shims have its environment.
     command.env("PATH", format!("{BEHIND}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
     command.env("BERTH_CONFIG", berth::CONFIG).env("TMPDIR", "/run/rig/tmp");
