@@ -2,8 +2,10 @@
 //! where there are any, and members.
 
 use super::{assert_identity, assert_nothing_left_after_gc, interposed, pod_of_two, start_berth};
+use crate::rig::berth::CONFIG;
 use crate::rig::cri::Sandbox;
-use crate::rig::crio::{Infra, SHIMMED, WRAPPED};
+use crate::rig::crio::{Infra, SHIMMED, WRAPPED, berths_config};
+use crate::rig::engine::Engine;
 use crate::rig::holds::{assert_joined_pin, assert_nothing_left};
 use crate::rig::{IDLE, Rig};
 
@@ -126,4 +128,27 @@ fn a_container_of_another_client_than_the_kubelet_is_a_member_too() {
         assert_eq!(annotations.get(key), Some(&pod.id), "{key}");
     }
     assert_joined_pin(&rig, &pod, &container);
+}
+
+#[test]
+fn without_an_entry_of_their_own_interposers_know_the_engine_by_what_it_tells_its_programs() {
+    for infra in [Infra::Kept, Infra::Dropped] {
+        let rig = Rig::crio(infra);
+        let config = berths_config();
+        let (profiles, _) = config.split_once("interposers:").expect("the profiles come first");
+        rig.write(CONFIG, profiles);
+        for handler in [WRAPPED, SHIMMED] {
+            let (pod, members) = pod_of_two(&rig, handler);
+            if infra == Infra::Kept || handler == SHIMMED {
+                assert_sandbox(&rig, &pod);
+            }
+            assert_members(&rig, &pod, &members);
+            let bundle = Engine::CriO.bundle(&members[0]);
+            let explained = rig.berth_command(&["explain", &bundle, "--as", "berth-runc", "--config", CONFIG]);
+            let text = String::from_utf8_lossy(&explained.stdout);
+            assert!(text.contains("cri-o") && text.contains(&pod.id), "{explained:?}");
+            rig.cri().remove_pod(&pod.id).expect("remove the pod");
+        }
+        assert_nothing_left_after_gc(&rig);
+    }
 }

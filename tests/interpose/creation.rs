@@ -75,6 +75,20 @@ isolated! {
         assert!(!log().contains("victim"), "values are not logged");
     }
 
+    fn cri_o_is_known_by_its_mark_in_the_environment() {
+        delegate("runc");
+        let (berth, engine) = (interposer("berth-runc"), netns("uuid"));
+        let keys = [("io.kubernetes.container.name", "app"), ("io.kubernetes.cri-o.SandboxID", "s1")];
+        for (mark, expected) in [("1", Some("s1")), ("", None)] {
+            let member = bundle("c1", &keys, &network(&engine));
+            let args = ["--root=/run/runc", "create", "--bundle", member.to_str().unwrap(), "c1"];
+            assert_delegated(&command(&berth, &args).env("CRI_O_EXTERNAL", mark).output().unwrap());
+            for key in ["ocid/sandbox_id", "io.kubernetes.cri-o.SandboxID"] {
+                assert_eq!(annotation(&member, key).as_deref(), expected, "{key} with {mark:?}");
+            }
+        }
+    }
+
     fn a_pod_of_the_hosts_network_gets_identity_and_no_pin() {
         delegate("runc");
         // The engine's own namespace, by a file like a pod's.

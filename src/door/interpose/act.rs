@@ -44,8 +44,8 @@ pub(super) struct Examined<'a> {
 impl<'a> Asked<'a> {
     /// In which the id is unique, and whose keys are trusted.
     pub(super) fn scope(&self) -> Scope {
-        let root = &self.create.root;
-        let engine = self.entry.map_or_else(|| trust::engine(self.grammar, root), |entry| entry.engine);
+        let Create { root, engine, .. } = self.create;
+        let engine = self.entry.map_or_else(|| trust::engine(self.grammar, root, *engine), |entry| entry.engine);
         trust::scope(engine, self.grammar, root)
     }
 

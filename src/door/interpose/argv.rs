@@ -2,9 +2,10 @@
 //! Pure. What is not understood passes through: the delegate knows better what to say about it.
 
 use super::name::Grammar;
+use crate::identity::Engine;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub(super) struct Create {
     pub root: String,
     /// Where the engine reads what went wrong.
     pub log: Option<Log>,
+    /// The engine that says of itself that it runs this. A command line says so of shims, by the program that is to be
+    /// given their events.
+    pub engine: Option<Engine>,
 }
 
 /// An OCI runtime's log.
@@ -50,6 +54,8 @@ pub(super) enum Format {
 const SHIM_VALUES: &[&str] = &["namespace", "id", "address", "publish-binary", "socket", "bundle"];
 /// Flags that ask a shim for something about itself.
 const SHIM_QUESTIONS: &[&str] = &["v", "version", "info", "h", "help"];
+/// CRI-O's own program.
+const CRIO: &str = "crio";
 /// Global flags of OCI runtimes that take a value.
 const GLOBAL_VALUES: &[&str] = &["root", "log", "log-format", "criu", "rootless", "cgroup-manager"];
 /// Commands that create from a bundle.
@@ -103,11 +109,12 @@ pub(super) fn read(grammar: Grammar, args: &[OsString]) -> Call {
 /// two, the value behind `=` or in the next argument).
 fn shim(args: &[OsString]) -> Call {
     let mut words = Words::new(args, SHIM_VALUES);
-    let (mut namespace, mut id) = (None, None);
+    let (mut namespace, mut id, mut publisher) = (None, None, None);
     while let Some(word) = words.next() {
         match word {
             Word::Flag("namespace", value) => namespace = value,
             Word::Flag("id", value) => id = value,
+            Word::Flag("publish-binary", value) => publisher = value,
             Word::Flag(name, _) if SHIM_QUESTIONS.contains(&name) => return Call::Pass,
             Word::Flag(..) => {}
             Word::Plain(action) if action == "start" => break,
@@ -119,7 +126,8 @@ fn shim(args: &[OsString]) -> Call {
     }
     let Some(id) = id else { return Call::Pass };
     let root = namespace.map(text).unwrap_or_default();
-    Call::Create(Create { bundle: PathBuf::from("."), id: text(id), root, log: None })
+    let engine = publisher.filter(|path| Path::new(path).ends_with(CRIO)).map(|_| Engine::CriO);
+    Call::Create(Create { bundle: PathBuf::from("."), id: text(id), root, log: None, engine })
 }
 
 /// `[global flags] create|run|restore [flags] ID`. Of a global flag that nobody here knows, the next argument is taken
@@ -167,7 +175,7 @@ fn create(args: &[OsString], root: String, log: Option<Log>) -> Call {
     }
     let Some(id) = id else { return Call::Pass };
     let bundle = bundle.map_or_else(|| PathBuf::from("."), PathBuf::from);
-    Call::Create(Create { bundle, id: text(id), root, log })
+    Call::Create(Create { bundle, id: text(id), root, log, engine: None })
 }
 
 /// crun also knows `file:PATH`, and two services by other prefixes.

@@ -68,7 +68,8 @@ pub fn explain(question: &Question, config: Config, places: Places) -> Result<Ex
     let grammar = setup::grammar(entry.as_ref(), name);
     let bundle = Bundle::open(&question.bundle)?.ok_or_else(|| Failure::NoSpec(question.bundle.clone()))?;
     let spec = bundle.scan()?;
-    let create = create(question, grammar, entry.as_ref().map(|entry| entry.engine));
+    let create =
+        Create { engine: manager(&spec), ..create(question, grammar, entry.as_ref().map(|entry| entry.engine)) };
     let node = Node::look(config, places)?;
     let asked = Asked { node: &node, grammar, entry: entry.as_ref(), create: &create };
     let examined = asked.examine(&spec)?;
@@ -136,7 +137,13 @@ fn create(question: &Question, grammar: Grammar, engine: Option<Engine>) -> Crea
         (true, Grammar::Shim) => parent,
         (true, Grammar::Runtime) => format!("/{parent}"),
     };
-    Create { bundle: question.bundle.clone(), id, root, log: None }
+    Create { bundle: question.bundle.clone(), id, root, log: None, engine: None }
+}
+
+/// The engine that would run it, by its own word in the specification. Not what an interposer goes by: an author can
+/// have written it into CRI-O's sandboxes. Here it misleads nobody but who asks.
+fn manager(spec: &Scan<'_>) -> Option<Engine> {
+    (spec.values.get("io.container.manager")? == Engine::CriO.as_str()).then_some(Engine::CriO)
 }
 
 fn role(role: Role) -> &'static str {

@@ -69,9 +69,12 @@ impl Interposer {
     #[must_use]
     pub fn run(self) -> Exit {
         let entry = self.config.as_ref().ok().and_then(|config| setup::entry(config, &self.name));
-        let call = argv::read(setup::grammar(entry, &self.name), &self.args);
-        let log = match &call {
-            Call::Create(create) => create.log.clone(),
+        let mut call = argv::read(setup::grammar(entry, &self.name), &self.args);
+        let log = match &mut call {
+            Call::Create(create) => {
+                create.engine = create.engine.or_else(setup::marked);
+                create.log.clone()
+            }
             Call::Pass => None,
         };
         let failure = match self.attempt(call) {

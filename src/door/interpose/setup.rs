@@ -4,6 +4,7 @@ use super::name;
 use crate::apply::{ApplyError, Keeper, Sight};
 use crate::config::{Config, ConfigError, Interposer, PUBLISHED};
 use crate::decide::policy::{Policy, Profile};
+use crate::identity::Engine;
 use crate::{ledger, netns};
 use std::path::PathBuf;
 
@@ -99,4 +100,10 @@ pub(super) fn profile<'a>(
 #[must_use]
 pub(super) fn grammar(entry: Option<&Interposer>, name: &str) -> name::Grammar {
     name::grammar(name, entry.and_then(|entry| entry.delegate.as_deref()))
+}
+
+/// The engine whose mark is in the environment: CRI-O's, in that of the OCI runtimes that it runs.
+#[must_use]
+pub(super) fn marked() -> Option<Engine> {
+    std::env::var_os("CRI_O_EXTERNAL").filter(|value| value == "1").map(|_| Engine::CriO)
 }

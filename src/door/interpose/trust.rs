@@ -55,10 +55,13 @@ pub enum Unclear {
 }
 
 /// The engine, where no entry of the configuration says it: containerd where its CRI's own namespace is told, which only
-/// the engine can; else none that could be trusted.
+/// the engine can; the one that says of itself that it runs this; else none that could be trusted.
 #[must_use]
-pub(super) fn engine(grammar: Grammar, root: &str) -> Engine {
-    if namespace(grammar, root) == CONTAINERD_CRI_NAMESPACE { Engine::Containerd } else { Engine::Other }
+pub(super) fn engine(grammar: Grammar, root: &str, told: Option<Engine>) -> Engine {
+    if namespace(grammar, root) == CONTAINERD_CRI_NAMESPACE {
+        return Engine::Containerd;
+    }
+    told.unwrap_or(Engine::Other)
 }
 
 /// In which the ids that `engine` gives are unique.

@@ -1,5 +1,6 @@
 use crate::door::interpose::argv::{Call, Create, Format, Log, read};
 use crate::door::interpose::name::Grammar;
+use crate::identity::Engine;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -45,6 +46,21 @@ fn a_shim_creates_on_start_and_on_nothing_else() {
         "-id abc unknown start",
     ] {
         assert_eq!(call(Grammar::Shim, line), Call::Pass, "{line}");
+    }
+}
+
+#[test]
+fn a_shim_is_told_who_its_events_are_for() {
+    for (publisher, engine) in [
+        ("-publish-binary /usr/bin/crio", Some(Engine::CriO)),
+        ("-publish-binary=/usr/libexec/crio/crio", Some(Engine::CriO)),
+        ("-publish-binary /usr/bin/containerd", None),
+        ("-publish-binary /opt/crio/bin/containerd", None),
+        ("-publish-binary /usr/bin/not-crio", None),
+        ("", None),
+    ] {
+        let line = format!("-namespace default -address= {publisher} -id abc start");
+        assert_eq!(create(Grammar::Shim, &line).engine, engine, "{publisher}");
     }
 }
 

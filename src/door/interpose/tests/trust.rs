@@ -115,7 +115,9 @@ fn scope_and_engine_come_from_the_command_line() {
         (Runtime, "/run/runc", Engine::Other),
         (Runtime, "", Engine::Other),
     ] {
-        assert_eq!(engine(grammar, root), expected, "{root}");
+        assert_eq!(engine(grammar, root, None), expected, "{root}");
+        let told = if expected == Engine::Other { Engine::CriO } else { expected };
+        assert_eq!(engine(grammar, root, Some(Engine::CriO)), told, "{root}");
     }
     assert_eq!(scope(Engine::Containerd, Runtime, "/run/x/k8s.io"), Scope::cri(Engine::Containerd));
     assert_eq!(scope(Engine::Containerd, Runtime, "/run/x/moby").root, "moby");
