@@ -3,12 +3,11 @@
 use crate::apply::{Keeper, Mode, Outcome, Settlement, Sight, Which};
 use crate::exit::chain;
 use crate::logging::Line;
-use crate::pin::PinName;
 use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many records each call looks at.
-pub(super) const AT_MOST: usize = 8;
+const AT_MOST: usize = 8;
 
 /// Settles up to [`AT_MOST`] of the records, and says what changed and what could not be settled. Nothing here can fail
 /// a creation. Where to begin is drawn from the clock, so that over many calls each
@@ -31,36 +30,9 @@ pub(super) fn settle(keeper: &Keeper, sight: &Sight) -> Vec<Line> {
 }
 
 fn pass(keeper: &Keeper, sight: &Sight) -> Settlement {
-    let names = match keeper.ledger.names() {
-        Ok(names) => names,
-        Err(error) => return Settlement { errors: vec![(None, error.into())], ..Settlement::default() },
-    };
-    let drawn = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.subsec_nanos()).unwrap_or_default();
-    let some = turn(&names, usize::try_from(drawn / 1000).unwrap_or_default());
-    keeper.settle(Which::These(&some), sight, Mode::Apply, &mut HashSet::new())
-}
-
-/// Up to [`AT_MOST`] names from the `drawn`th on, round and round.
-fn turn(names: &[PinName], drawn: usize) -> Vec<PinName> {
-    let start = drawn.checked_rem(names.len()).unwrap_or_default();
-    names.iter().cycle().skip(start).take(names.len().min(AT_MOST)).cloned().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_record_has_its_turn_and_none_twice_in_one() {
-        let names: Vec<_> = (10..30).map(|id| PinName::parse(&format!("berth-{id}")).expect("name")).collect();
-        let mut seen = HashSet::new();
-        for drawn in 0..names.len() {
-            let some = turn(&names, drawn);
-            assert_eq!(some.iter().collect::<HashSet<_>>().len(), AT_MOST);
-            seen.extend(some);
-        }
-        assert_eq!(seen.len(), names.len());
-        assert_eq!(turn(&names[..3], 7).len(), 3);
-        assert!(turn(&[], 7).is_empty());
+    let drawn = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.subsec_micros()).unwrap_or_default();
+    match keeper.ledger.some(usize::try_from(drawn).unwrap_or_default(), AT_MOST) {
+        Ok(some) => keeper.settle(Which::These(&some), sight, Mode::Apply, &mut HashSet::new()),
+        Err(error) => Settlement { errors: vec![(None, error.into())], ..Settlement::default() },
     }
 }
