@@ -75,14 +75,26 @@ impl Keeper {
     /// path before.
     pub(super) fn look(&self, name: &PinName, record: &Record, seen: bool) -> Facts {
         let now = Boottime::now();
-        let pin = self.look_at_pin(name, record);
+        let (pin, source) = if self.stands(name, record) {
+            (Pin::Held, Source::Present)
+        } else {
+            let pin = self.look_at_pin(name, record);
+            (pin, look_at_source(record, pin, seen))
+        };
         Facts {
             pin,
-            source: look_at_source(record, pin, seen),
+            source,
             tasks: Tasks::Unknown,
             gone_for: record.gone.map(|at| now.since(at)),
             removed_for: record.removed.map(|at| now.since(at)),
         }
+    }
+
+    /// Whether pin and source both are the namespace of the record, which they keep alive, so that its number means it. So
+    /// it is nearly always, and two system calls show it.
+    fn stands(&self, name: &PinName, record: &Record) -> bool {
+        let is_it = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|data| id_of(&data) == record.netns);
+        record.origin == Origin::Adopted && is_it(&self.store.path(name)) && is_it(&record.source.path)
     }
 
     fn look_at_pin(&self, name: &PinName, record: &Record) -> Pin {
@@ -151,7 +163,10 @@ fn look_at_file(record: &Record, pin: Pin, seen: bool) -> Source {
 /// "Not there" counts as gone only where it was, or would have been, seen.
 fn gone(record: &Record, seen: bool) -> Source {
     let parent = record.source.path.parent().unwrap_or(Path::new("/"));
-    let same =
-        std::fs::metadata(parent).is_ok_and(|data| FileId { dev: data.dev(), ino: data.ino() } == record.source.parent);
+    let same = std::fs::metadata(parent).is_ok_and(|data| id_of(&data) == record.source.parent);
     if same || seen { Source::Gone } else { Source::Unobservable }
+}
+
+fn id_of(data: &std::fs::Metadata) -> FileId {
+    FileId { dev: data.dev(), ino: data.ino() }
 }

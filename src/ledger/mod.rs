@@ -17,7 +17,9 @@ mod tests;
 use crate::fsutil::{self, FileError, Lock, TEMP_PREFIX};
 use crate::pin::PinName;
 use record::{Record, RecordError};
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -145,16 +147,18 @@ impl Ledger {
         Ok(fsutil::remove_file(&self.path(name))?)
     }
 
-    /// The pins that have a record, without reading one.
+    /// Up to `at_most` of the pins that have a record, from the `from`th on and round and round, without reading one. In
+    /// the directory's own order, and no other name is looked at than those: this is for passers-by.
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn names(&self) -> Result<Vec<PinName>, LedgerError> {
-        let files = self.files("sandboxes")?;
-        let stem = |path: &PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(SUFFIX)?.to_owned());
-        let mut names: Vec<_> = files.iter().filter_map(stem).filter_map(|name| PinName::parse(&name).ok()).collect();
-        names.sort_unstable();
-        Ok(names)
+    pub fn some(&self, from: usize, at_most: usize) -> Result<Vec<PinName>, LedgerError> {
+        let mut files = self.files("sandboxes")?;
+        files.retain(|file| file.as_bytes().ends_with(SUFFIX.as_bytes()));
+        let from = from.checked_rem(files.len()).unwrap_or_default();
+        let turn = files.iter().cycle().skip(from).take(files.len().min(at_most));
+        let name = |file: &OsString| PinName::parse(file.to_str()?.strip_suffix(SUFFIX)?).ok();
+        Ok(turn.filter_map(name).collect())
     }
 
     /// Every record there is.
@@ -163,8 +167,8 @@ impl Ledger {
     /// The directory cannot be read.
     pub fn list(&self) -> Result<Listing, LedgerError> {
         let mut listing = Listing::default();
-        for path in self.files("sandboxes")? {
-            let file = path.file_name().unwrap_or_default();
+        for file in self.files("sandboxes")? {
+            let path = self.dir.join("sandboxes").join(&file);
             let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX)).map(PinName::parse);
             match name {
                 Some(Ok(name)) => match read(&path) {
@@ -210,14 +214,16 @@ impl Ledger {
     /// A directory cannot be read, or a file cannot be removed.
     pub fn sweep(&self, age: Duration) -> Result<usize, LedgerError> {
         let mut swept = 0;
-        for path in self.files("sandboxes")? {
-            let is_temp = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMP_PREFIX));
+        for file in self.files("sandboxes")? {
+            let path = self.dir.join("sandboxes").join(&file);
+            let is_temp = file.to_string_lossy().starts_with(TEMP_PREFIX);
             if is_temp && is_old(&path, age) && fsutil::remove_file(&path)? {
                 swept += 1;
             }
         }
-        for path in self.files("locks")? {
-            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| PinName::parse(name).ok());
+        for file in self.files("locks")? {
+            let path = self.dir.join("locks").join(&file);
+            let name = file.to_str().and_then(|name| PinName::parse(name).ok());
             let Some(name) = name.filter(|_| is_old(&path, age)) else { continue };
             if !self.path(&name).exists()
                 && let Some(lock) = Lock::take(&path, Duration::ZERO)?
@@ -230,11 +236,12 @@ impl Ledger {
         Ok(swept)
     }
 
-    fn files(&self, dir: &str) -> Result<Vec<PathBuf>, LedgerError> {
+    /// The names in one of its directories.
+    fn files(&self, dir: &str) -> Result<Vec<OsString>, LedgerError> {
         let dir = self.dir.join(dir);
         let entries = std::fs::read_dir(&dir).map_err(FileError::new("list", &dir))?;
-        let paths: io::Result<Vec<_>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
-        Ok(paths.map_err(FileError::new("list", &dir))?)
+        let names: io::Result<Vec<_>> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
+        Ok(names.map_err(FileError::new("list", &dir))?)
     }
 }
 

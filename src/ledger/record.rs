@@ -130,10 +130,16 @@ impl Record {
     /// # Errors
     /// Anything but a whole record of a version this build reads.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        match serde_json::from_slice::<Versioned>(bytes)?.version {
+        let record: Result<Self, _> = serde_json::from_slice(bytes);
+        // Of another version it need not have the shape of this one, nor need it be none if it has.
+        let version = match &record {
+            Ok(record) => record.version,
+            Err(_) => serde_json::from_slice::<Versioned>(bytes)?.version,
+        };
+        match version {
             newer if newer > VERSION => Err(RecordError::Newer(newer)),
             old if old < OLDEST => Err(RecordError::TooOld(old)),
-            _ => Ok(serde_json::from_slice(bytes)?),
+            _ => Ok(record?),
         }
     }
 }

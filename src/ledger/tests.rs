@@ -1,5 +1,6 @@
 use super::record::tests::sample;
 use super::*;
+use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 
 fn ledger() -> (tempfile::TempDir, Ledger) {
@@ -45,6 +46,21 @@ fn what_cannot_be_read_is_reported_and_hides_nothing_and_stays() {
     assert_eq!(reasons.len(), 4, "{reasons:#?}");
     assert!(reasons.iter().any(|reason| reason.contains("Newer(9)")));
     assert_eq!(std::fs::read_dir(&dir).expect("dir").count(), 6);
+}
+
+#[test]
+fn every_record_has_its_turn_and_none_twice_in_one() {
+    let (_dir, ledger) = ledger();
+    assert_eq!(ledger.some(7, 8).expect("none"), []);
+    for id in 0..20 {
+        ledger.put(&name(&format!("berth-{id}")), &sample()).expect("put");
+        let some = ledger.some(7, 8).expect("some");
+        assert_eq!(some.iter().collect::<HashSet<_>>().len(), 8.min(id + 1), "{some:?}");
+    }
+    fsutil::replace_file(&ledger.dir().join("sandboxes/.tmp-x"), b"").expect("temp");
+    let turns: Vec<_> = (0..20).map(|from| ledger.some(from, 8).expect("some")).collect();
+    assert!(turns.iter().all(|some| some.iter().collect::<HashSet<_>>().len() == 8), "{turns:?}");
+    assert_eq!(turns.iter().flatten().collect::<HashSet<_>>().len(), 20);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::podman;
 use super::report::Failure;
 use super::setup::{self, Node};
 use super::trust::{self, Who};
-use crate::apply::{ApplyError, Keeper, Mode, Outcome, PATIENCE, Pinned, Wanted, Which};
+use crate::apply::{ApplyError, Keeper, PATIENCE, Pinned, Wanted};
 use crate::config::Interposer;
 use crate::decide::decide;
 use crate::decide::policy::Profile;
@@ -16,10 +16,9 @@ use crate::fsutil::FileError;
 use crate::identity::{SandboxId, Scope};
 use crate::ledger::record::Origin;
 use crate::metrics;
-use crate::netns::Netns as Namespace;
+use crate::netns::{Netns as Namespace, PinState};
 use crate::oci::{Bundle, BundleError, Changes, Scan, edit};
 use crate::pin::PinName;
-use std::collections::HashSet;
 use std::path::Path;
 
 /// What is known before the specification is read.
@@ -102,10 +101,8 @@ impl<'a> Asked<'a> {
     fn create(&self, keeper: &Keeper, examined: &Examined<'_>) -> Result<(), Failure> {
         let bundle = &self.create.bundle;
         let bundle = bundle.canonicalize().map_err(FileError::new("resolve", bundle)).map_err(BundleError::from)?;
-        // One that was made for an earlier container of this id goes first, if its time has come.
-        let earlier = std::slice::from_ref(&examined.gathered.name);
-        let settlement = keeper.settle(Which::These(earlier), &self.node.sight, Mode::Apply, &mut HashSet::new());
-        if settlement.settled.iter().any(|settled| matches!(settled.outcome, Outcome::Draining(_))) {
+        // One that was made for an earlier container of this id has had its occasion to go.
+        if let PinState::Pinned(_) = keeper.store.state(&examined.gathered.name).map_err(ApplyError::from)? {
             return Err(Failure::Earlier(examined.gathered.pin_path.clone().into()));
         }
         let netns = Namespace::create().map_err(ApplyError::from)?;

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many records each call looks at.
-pub(super) const AT_MOST: usize = 8;
+const AT_MOST: usize = 8;
 
 /// Settles up to [`AT_MOST`] of the records, that of `own` among them, and says what changed and what could not be
 /// settled. Nothing here can fail a creation. Where to begin is drawn from the clock, so that over many calls each
@@ -44,23 +44,17 @@ pub(super) fn settle(keeper: &Keeper, sight: &Sight, own: Option<&PinName>) -> V
 }
 
 fn pass(keeper: &Keeper, sight: &Sight, own: Option<&PinName>) -> Settlement {
-    let names = match keeper.ledger.names() {
-        Ok(names) => names,
-        Err(error) => return Settlement { errors: vec![(None, error.into())], ..Settlement::default() },
-    };
-    let drawn = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.subsec_nanos()).unwrap_or_default();
-    let some = turn(&names, usize::try_from(drawn / 1000).unwrap_or_default(), own);
-    keeper.settle(Which::These(&some), sight, Mode::Apply, &mut HashSet::new())
+    let drawn = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.subsec_micros()).unwrap_or_default();
+    match keeper.ledger.some(usize::try_from(drawn).unwrap_or_default(), AT_MOST) {
+        Ok(some) => keeper.settle(Which::These(&turn(some, own)), sight, Mode::Apply, &mut HashSet::new()),
+        Err(error) => Settlement { errors: vec![(None, error.into())], ..Settlement::default() },
+    }
 }
 
-/// Up to [`AT_MOST`] names: `own` if it is one, and others from the `drawn`th on, round and round.
-fn turn(names: &[PinName], drawn: usize, own: Option<&PinName>) -> Vec<PinName> {
-    let start = drawn.checked_rem(names.len()).unwrap_or_default();
-    let round = names.iter().cycle().skip(start).take(names.len());
-    let (mut first, rest): (Vec<_>, Vec<_>) = round.cloned().partition(|name| Some(name) == own);
-    first.extend(rest);
-    first.truncate(AT_MOST);
-    first
+/// `some` with `own` at its head, which has its turn each time, record or not.
+fn turn(some: Vec<PinName>, own: Option<&PinName>) -> Vec<PinName> {
+    let others = some.into_iter().filter(|name| Some(name) != own);
+    own.cloned().into_iter().chain(others).take(AT_MOST).collect()
 }
 
 #[cfg(test)]
@@ -68,31 +62,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_record_has_its_turn_and_none_twice_in_one() {
-        let names: Vec<_> = (10..30).map(|id| PinName::parse(&format!("berth-{id}")).expect("name")).collect();
-        let mut seen = HashSet::new();
-        for drawn in 0..names.len() {
-            let some = turn(&names, drawn, None);
-            assert_eq!(some.iter().collect::<HashSet<_>>().len(), AT_MOST);
-            seen.extend(some);
-        }
-        assert_eq!(seen.len(), names.len());
-        assert_eq!(turn(&names[..3], 7, None).len(), 3);
-        assert!(turn(&[], 7, None).is_empty());
-    }
-
-    #[test]
     fn the_containers_own_record_has_its_turn_each_time() {
-        let names: Vec<_> = (10..30).map(|id| PinName::parse(&format!("berth-{id}")).expect("name")).collect();
-        for drawn in 0..names.len() {
-            let some = turn(&names, drawn, Some(&names[7]));
-            assert_eq!((some.len(), &some[0]), (AT_MOST, &names[7]));
-            assert_eq!(some.iter().collect::<HashSet<_>>().len(), AT_MOST);
+        let names: Vec<_> = (1..=8).map(|id| PinName::parse(&format!("berth-{id}")).expect("name")).collect();
+        for own in [PinName::parse("berth-own").expect("name"), names[3].clone()] {
+            let turn = turn(names.clone(), Some(&own));
+            assert_eq!((turn.len(), &turn[0]), (AT_MOST, &own));
+            assert_eq!(turn.iter().collect::<HashSet<_>>().len(), AT_MOST);
         }
-        let other = PinName::parse("berth-other").expect("name");
-        assert!(
-            !turn(&names, 0, Some(&other)).contains(&other),
-            "of a name without a record there is nothing to settle"
-        );
+        assert_eq!(turn(names.clone(), None), names);
     }
 }
