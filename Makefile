@@ -3,7 +3,7 @@
 
 # What the end-to-end tests run on: engines, newest first, and runtimes behind one.
 engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 containerd-1.6 crio-1.36 podman \
-	docker-20.10 nerdctl gvisor userns vm
+	docker-next docker-20.10 nerdctl gvisor userns vm
 engine_tests := $(engines:%=test-engine-%)
 
 .PHONY: help build provision test $(engine_tests) test-engines demo lint bench clean

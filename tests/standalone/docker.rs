@@ -11,12 +11,15 @@ pub(super) const RUNTIME: &str = "berth-runc";
 
 const CONFIG: &str = "/run/rig/daemon.json";
 
-/// Starts it and returns when it answers.
-pub(super) fn start(rig: &Rig, dockerd: &str, docker: &str) -> Process {
+/// Starts it and returns when it answers. `seccomp`: the OCI runtime has it.
+pub(super) fn start(rig: &Rig, dockerd: &str, docker: &str, seccomp: bool) -> Process {
     // docker 20.10 writes a key into this directory of the distribution's, and no option says otherwise.
     rig.run("mount", &["-t", "tmpfs", "tmpfs", "/etc/docker"]).expect("cover the directory of docker's configuration");
     rig.write(CONFIG, &config(rig.cgroup_parent()));
     let mut command = rig.command(dockerd);
+    if !seccomp {
+        command.args(["--seccomp-profile", "unconfined"]);
+    }
     command.args(["--config-file", CONFIG, "--containerd", "/run/containerd/containerd.sock"]);
     command.env("TMPDIR", "/run/rig/tmp");
     let mut process = Process::start("dockerd", command, rig.log_file("dockerd"));
@@ -44,7 +47,8 @@ fn config(cgroup_parent: &str) -> String {
   "cgroup-parent": "{cgroup_parent}",
   "exec-opts": ["native.cgroupdriver=cgroupfs"],
   "iptables": false,
-  "ip6tables": false
+  "ip6tables": false,
+  "userland-proxy": false
 }}
 "#
     )

@@ -66,11 +66,12 @@ impl Node {
 
     fn with_docker(rig: Rig) -> Self {
         let given = components(&["docker"]);
-        for (name, key) in [("docker", "BERTH_RIG_DOCKER"), ("dockerd", "BERTH_RIG_DOCKERD")] {
-            rig.install(name, &given[key]);
-        }
+        rig.install("docker", &given["BERTH_RIG_DOCKER"]);
+        rig.install("dockerd", &given["BERTH_RIG_DOCKERD"]);
+        // Where this docker needs a newer one than the distribution's; that one is built without seccomp.
+        let seccomp = given.get("BERTH_RIG_NEW_RUNC").map(|runc| rig.install("runc", runc)).is_none();
         let program = "/run/rig/bin/docker".to_owned();
-        let dockerd = docker::start(&rig, "/run/rig/bin/dockerd", &program);
+        let dockerd = docker::start(&rig, "/run/rig/bin/dockerd", &program, seccomp);
         let version = given["BERTH_RIG_DOCKER_VERSION"].split('.').next().and_then(|major| major.parse().ok());
         let annotates = version.is_some_and(|major: u32| major >= 24);
         Self { _dockerd: Some(dockerd), rig, program, annotates }
