@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 
 # What the end-to-end tests run on: engines, newest first, and runtimes behind one.
-engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 containerd-1.6 crio-1.36 podman gvisor userns vm
+engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 containerd-1.6 crio-1.36 podman \
+	docker-next docker-20.10 nerdctl gvisor userns vm
 engine_tests := $(engines:%=test-engine-%)
 
 .PHONY: help build provision test $(engine_tests) test-engines demo lint bench clean

@@ -1,6 +1,6 @@
 //! Containers outside of every CRI that ask for a new network namespace: berth makes it where the operator wants that.
 
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 
 use super::assert_goes;
 use crate::rig::read::netns_path;
@@ -11,16 +11,10 @@ const CTR: &str = "/run/rig/containerd/ctr";
 const RUNC: &str = "/run/rig/names/berth-runc";
 const IMAGE: &str = "localhost/berth/busybox:1";
 
-/// Has interposers find this configuration, as one that a daemon has left.
-fn publish(rig: &Rig, yaml: &str) {
-    std::fs::DirBuilder::new().mode(0o700).create(rig.path("/run/berth")).expect("make the state directory");
-    rig.write("/run/berth/config.yaml", yaml);
-}
-
 #[test]
 fn ctr_runs_a_container_in_a_namespace_of_berths_making_that_goes_with_it() {
     let rig = Rig::start();
-    publish(&rig, "profiles: [{name: p, netns: create}]");
+    rig.publish("profiles: [{name: p, netns: create}]");
     rig.run(CTR, &["images", "import", "/run/rig/images.tar"]).expect("import the image");
     rig.run(CTR, &["run", "--detach", "--runc-binary", RUNC, IMAGE, "one", "sh", "-c", IDLE]).expect("run");
 
@@ -51,7 +45,7 @@ fn ctr_runs_a_container_in_a_namespace_of_berths_making_that_goes_with_it() {
 #[test]
 fn plain_runc_runs_a_bundle_again_in_the_namespace_that_was_made_for_it() {
     let rig = Rig::furnished();
-    publish(&rig, "profiles: [{name: p, netns: create}]");
+    rig.publish("profiles: [{name: p, netns: create}]");
     let bundle = "/run/rig/tmp/bundle";
     let bin = rig.path(format!("{bundle}/rootfs/bin"));
     std::fs::create_dir_all(&bin).expect("make a root directory");

@@ -1,5 +1,6 @@
 //! The berth binary in a rig.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -49,6 +50,12 @@ impl Rig {
         let name = binary().file_name().expect("the binary has a name").to_owned();
         let mut command = self.command(PathBuf::from(DIRECTORY).join(name));
         command.args(args).output().expect("nsenter (util-linux) runs")
+    }
+
+    /// Has interposers find this configuration, as one that a daemon has left.
+    pub(crate) fn publish(&self, yaml: &str) {
+        std::fs::DirBuilder::new().mode(0o700).create(self.path("/run/berth")).expect("make the state directory");
+        self.write("/run/berth/config.yaml", yaml);
     }
 }
 
