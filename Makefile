@@ -1,8 +1,8 @@
 # berth. `make` says what there is to make.
 .DEFAULT_GOAL := help
 
-# The engines that the end-to-end tests run on.
-engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 podman
+# The engines that the end-to-end tests run on; and an upgrade of berth, on the newest.
+engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 podman upgrade
 engine_tests := $(engines:%=test-engine-%)
 
 .PHONY: help build provision test $(engine_tests) test-engines demo lint bench clean
