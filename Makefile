@@ -1,9 +1,9 @@
 # berth. `make` says what there is to make.
 .DEFAULT_GOAL := help
 
-# What the end-to-end tests run on: engines, newest first, and runtimes behind one.
+# What the end-to-end tests run on: engines, newest first, and runtimes behind one; and an upgrade of berth.
 engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 containerd-1.6 crio-1.36 podman \
-	docker-next docker-20.10 nerdctl gvisor userns vm
+	docker-next docker-20.10 nerdctl gvisor userns vm upgrade
 engine_tests := $(engines:%=test-engine-%)
 
 .PHONY: help build provision test $(engine_tests) test-engines demo lint bench clean

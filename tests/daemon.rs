@@ -9,6 +9,9 @@ mod fake_runtime;
 mod isolated;
 #[path = "daemon/node.rs"]
 mod node;
+#[path = "interpose/stage.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod stage;
 
 #[path = "daemon/bad_input.rs"]
 mod bad_input;
@@ -18,3 +21,5 @@ mod containers;
 mod lifecycle;
 #[path = "daemon/process.rs"]
 mod process;
+#[path = "daemon/stopped.rs"]
+mod stopped;

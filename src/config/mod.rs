@@ -4,6 +4,7 @@
 //! its path in the file and what was expected. A file with a mistake is not used in part.
 
 mod interposers;
+mod line;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -71,11 +72,16 @@ pub struct Problem {
     pub path: String,
     /// What is wrong and what was expected.
     pub message: String,
+    /// On which line, where the message does not say it.
+    pub line: Option<usize>,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+        let Self { path, message, line } = self;
+        let colon = if path.is_empty() { "" } else { ": " };
+        write!(f, "{path}{colon}{message}")?;
+        line.map_or(Ok(()), |line| write!(f, " (line {line})"))
     }
 }
 
@@ -165,8 +171,10 @@ impl Config {
     pub fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: origin.to_owned(), problems };
         let value: serde_yaml::Value = serde_yaml::from_str(text)
-            .map_err(|error| invalid(vec![Problem { path: String::new(), message: error.to_string() }]))?;
-        let read::Parts { policy, interposers, host_proc } = read::config(&value).map_err(invalid)?;
+            .map_err(|error| invalid(vec![Problem { path: String::new(), message: error.to_string(), line: None }]))?;
+        let located = |problem: Problem| Problem { line: line::of(text, &problem.path), ..problem };
+        let read::Parts { policy, interposers, host_proc } =
+            read::config(&value).map_err(|problems| invalid(problems.into_iter().map(located).collect()))?;
         Ok(Self {
             policy,
             interposers,

@@ -72,10 +72,20 @@ profiles:
 }
 
 #[test]
+fn a_mistake_is_told_with_its_line() {
+    assert_eq!(
+        problems("hostProc: /p\nprofiles:\n- name: a\n  netns: swp\n"),
+        ["profiles[0].netns: expected swap or create or leave, got \"swp\" (line 4)"]
+    );
+    let unknown = &problems("\nprofils:\n- name: a\n")[0];
+    assert!(unknown.starts_with("profils: unknown key") && unknown.ends_with("(line 2)"), "{unknown}");
+}
+
+#[test]
 fn text_that_is_no_yaml_is_told_with_its_line() {
     assert!(problems("profiles: [")[0].contains("line 2"), "{:?}", problems("profiles: ["));
     assert_eq!(problems("a: 1\na: 2").len(), 1);
-    assert_eq!(problems("just text"), ["expected a mapping, got \"just text\""]);
+    assert_eq!(problems("just text"), ["expected a mapping, got \"just text\" (line 1)"]);
 }
 
 #[test]

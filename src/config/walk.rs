@@ -16,12 +16,18 @@ pub(super) struct Problems(pub(super) Vec<Problem>);
 
 impl Problems {
     pub(super) fn add(&mut self, path: &str, message: impl Into<String>) {
-        self.0.push(Problem { path: path.to_owned(), message: message.into() });
+        self.0.push(Problem { path: path.to_owned(), message: message.into(), line: None });
     }
 
     fn expected(&mut self, node: &Node<'_>, what: &str) {
         self.add(&node.path, format!("expected {what}, got {}", show(node.value)));
     }
+}
+
+/// The path of a mapping's entry.
+pub(super) fn entry(mapping: &str, key: &str) -> String {
+    let dot = if mapping.is_empty() { "" } else { "." };
+    format!("{mapping}{dot}{key}")
 }
 
 /// A value as a person would recognise it, shortened.
@@ -59,10 +65,7 @@ impl<'a> Node<'a> {
         let mut entries = Vec::new();
         for (key, value) in mapping {
             match key.as_str() {
-                Some(key) => {
-                    let dot = if self.path.is_empty() { "" } else { "." };
-                    entries.push((key, Node { value, path: format!("{}{dot}{key}", self.path) }));
-                }
+                Some(key) => entries.push((key, Node { value, path: entry(&self.path, key) })),
                 None => problems.add(&self.path, format!("expected keys that are text, got {}", show(key))),
             }
         }

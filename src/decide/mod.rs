@@ -5,7 +5,7 @@
 //! 1. What no profile selects is left byte for byte. ([`decide`])
 //! 2. A standalone container is cleaned of identity keys and never stamped. (`cleaned`) It is given a namespace of
 //!    berth's making where it asks for a new one and the profile wants that.
-//! 3. A member whose path leads to another pod's pin is refused. (`veto`)
+//! 3. A container whose path leads to another pod's pin is refused. (`veto`)
 //! 4. The path is swapped where the pod has a network namespace of its own, the profile wants it, the runtime
 //!    can do it and the pin reaches the engine; else it stays, with the reason. (`netns`)
 //! 5. The dialects asked for are complete and right; every other identity key agrees or goes; dockershim's
@@ -75,8 +75,8 @@ fn cleaned(facts: &Facts<'_>, profile: &Profile) -> Verdict {
 
 /// Rule 3. A veto, never a proof: a path that leads to the right place says nothing about who asks.
 fn veto(facts: &Facts<'_>) -> Option<Refusal> {
-    match (&facts.network, facts.role) {
-        (Network::Own { lead: Lead::Other(sandbox) }, Role::Member) => Some(Refusal::ForeignNetns(sandbox.clone())),
+    match &facts.network {
+        Network::Own { lead: Lead::Other(sandbox) } => Some(Refusal::ForeignNetns(sandbox.clone())),
         _ => None,
     }
 }

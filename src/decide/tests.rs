@@ -169,12 +169,17 @@ fn the_path_stays_for_each_reason_there_is_while_identity_is_written() {
 }
 
 #[test]
-fn a_member_that_leads_to_another_pods_pin_is_refused_whatever_the_policy() {
+fn a_container_that_leads_to_another_pods_pin_is_refused_whatever_the_policy() {
     let other = SandboxId::try_from("s2").expect("id");
     let mut case = Case::member();
     case.network = Network::Own { lead: Lead::Other(other.clone()) };
-    for netns in [NetnsPolicy::Swap, NetnsPolicy::Leave] {
-        case.profile.netns = netns;
+    for (role, netns) in [
+        (Role::Member, NetnsPolicy::Swap),
+        (Role::Member, NetnsPolicy::Leave),
+        (Role::Sandbox, NetnsPolicy::Swap),
+        (Role::Sandbox, NetnsPolicy::Leave),
+    ] {
+        (case.role, case.profile.netns) = (role, netns);
         assert_eq!(case.decide(), Verdict::Refuse(Refusal::ForeignNetns(other.clone())));
     }
 }

@@ -195,6 +195,20 @@ pub(crate) mod tests {
         }
     }
 
+    /// As the first build with interposers left it on a node. Whoever changes the format adds the text of the version
+    /// before, and keeps this one for as long as it is read.
+    const FIRST: &str = r#"{"version":1,"engine":"containerd","scope":"k8s.io","sandbox":"s1","pod":{"namespace":"ns","name":"web","uid":"u1"},"handler":"","door":"runtime","profile":"default","verdict":"identity-and-netns","config":"178f4c5abadd6704","origin":"adopted","source":{"path":"/run/netns/cni-1","parent":{"dev":52,"ino":8}},"netns":{"dev":4,"ino":4026540887},"since":15803525,"pid_ns":4026531836}"#;
+
+    #[test]
+    fn what_an_earlier_build_has_left_is_read_and_written_as_it_was() {
+        let record = Record::decode(FIRST.as_bytes()).expect("readable");
+        assert_eq!((record.netns.ino, record.since, record.gone), (4026540887, Boottime(15803525), None));
+        assert_eq!(record.source.path, PathBuf::from("/run/netns/cni-1"));
+        assert_eq!(String::from_utf8(record.encode().expect("encode")).expect("utf-8"), FIRST);
+        let older = FIRST.replacen("\"version\":1", "\"version\":0", 1);
+        assert!(matches!(Record::decode(older.as_bytes()), Err(RecordError::TooOld(0))));
+    }
+
     #[test]
     fn unknown_fields_are_ignored_and_newer_versions_left_alone() {
         let text = String::from_utf8(sample().encode().expect("encode")).expect("utf-8");

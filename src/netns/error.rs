@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -73,10 +74,18 @@ pub enum NetnsError {
         /// The pin.
         path: PathBuf,
     },
+    /// Another process has held a lock for as long as was waited.
+    #[error("lock {} is held by another process for more than {} ms", path.display(), waited.as_millis())]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// Others kept changing or holding the object; nothing was left behind.
     #[error("pin {}: still held or changed by others after {tries} attempts", path.display())]
     Contended {
-        /// The pin or the lock file.
+        /// The pin.
         path: PathBuf,
         /// How often it was tried.
         tries: u32,

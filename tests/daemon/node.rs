@@ -67,9 +67,12 @@ impl Berth {
         eventually(text, || self.log().contains(text).then_some(())).await;
     }
 
+    pub(crate) fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(self.child.id().cast_signed())
+    }
+
     pub(crate) fn signal(&mut self, signal: nix::sys::signal::Signal) {
-        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        nix::sys::signal::kill(pid, signal).unwrap();
+        nix::sys::signal::kill(self.pid(), signal).unwrap();
     }
 
     pub(crate) async fn ended(&mut self) -> ExitStatus {

@@ -4,11 +4,13 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
 
 use crate::isolated;
 use crate::stage::{
-    assert_delegated, bundle, command, configured, containerd, create, delegate, interposer, netns, network, refused,
-    run, text,
+    assert_delegated, bundle, command, configured, containerd, create, delegate, inode, interposer, netns, network,
+    refused, run, text,
 };
 
 isolated! {
@@ -66,6 +68,80 @@ isolated! {
         assert_eq!(fs::read_dir("/run/berth/sandboxes").unwrap().count(), 0);
     }
 
+    fn a_sandbox_on_another_sandboxs_pin_is_refused() {
+        delegate("runc");
+        let (berth, engine) = (interposer("berth-runc"), netns("cni-1"));
+        assert_delegated(&create(&berth, &bundle("s1", &containerd("sandbox", "s1"), &network(&engine)), "s1"));
+        fs::remove_file("/run/record.status").unwrap();
+        symlink("/run", "/run/way").unwrap();
+        for path in ["/run/netns/berth-s1", "/run/way/netns/berth-s1"] {
+            let dir = bundle("s2", &containerd("sandbox", "s2"), &network(path));
+            let before = text(&dir);
+            let told = refused(&create(&berth, &dir, "s2"));
+            assert!(told.contains("is the one pinned for sandbox s1"), "{told}");
+            assert_eq!(text(&dir), before);
+        }
+        assert!(!Path::new("/run/netns/berth-s2").exists());
+        assert_eq!(fs::read_dir("/run/berth/sandboxes").unwrap().count(), 1);
+    }
+
+    fn a_bundle_that_cannot_be_written_stays_whole_and_its_pin_goes_with_the_next_occasion() {
+        delegate("runc");
+        let (berth, engine) = (interposer("berth-runc"), netns("cni-1"));
+        let dir = bundle("s1", &containerd("sandbox", "s1"), &network(&engine));
+        let before = text(&dir);
+        let mount = |args: &[&str]| assert!(std::process::Command::new("mount").args(args).status().unwrap().success());
+        let full = "/run/full";
+        fs::create_dir(full).unwrap();
+        mount(&["-n", "-t", "tmpfs", "-o", "size=64k", "tmpfs", full]);
+        fs::write("/run/full/config.json", &before).unwrap();
+        fs::write("/run/full/rest", vec![0; 1 << 20]).expect_err("there is no more room");
+        let args = ["--root", "/r/k8s.io", "create", "--bundle", full, "s1"];
+        let told = refused(&run(&berth, &args));
+        assert!(told.contains("No space left on device"), "{told}");
+        mount(&["-n", "-o", "remount,ro", full]);
+        let told = refused(&run(&berth, &args));
+        assert!(told.contains("Read-only file system"), "{told}");
+        assert_eq!(text(Path::new(full)), before);
+        let names: Vec<_> = fs::read_dir(full).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.iter().all(|name| name == "config.json" || name == "rest"), "{names:?}");
+
+        // The engine gives the sandbox up, and its network with it.
+        assert!(Path::new("/run/netns/berth-s1").exists());
+        assert!(std::process::Command::new("umount").arg(&engine).status().unwrap().success());
+        fs::remove_file(&engine).unwrap();
+        let next = bundle("s2", &containerd("sandbox", "s2"), &network(&netns("cni-2")));
+        assert_delegated(&create(&berth, &next, "s2"));
+        assert!(!Path::new("/run/netns/berth-s1").exists() && !Path::new("/run/berth/sandboxes/berth-s1.json").exists());
+    }
+
+    fn whenever_it_is_killed_the_specification_is_the_old_one_or_the_new_one() {
+        delegate("runc");
+        let (berth, engine) = (interposer("berth-runc"), netns("cni-1"));
+        let dir = bundle("s1", &containerd("sandbox", "s1"), &network(&engine));
+        let before = text(&dir);
+        let started = Instant::now();
+        assert_delegated(&create(&berth, &dir, "s1"));
+        let (whole, after) = (started.elapsed(), text(&dir));
+        assert_ne!(before, after);
+        let args = ["--root", "/r/k8s.io", "create", "--bundle", dir.to_str().unwrap(), "s1"];
+        let mut found = [0, 0];
+        for step in 0..100 {
+            fs::write(dir.join("config.json"), &before).unwrap();
+            let mut child = command(&berth, &args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(whole * step / 100);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let now = text(&dir);
+            assert!(now == before || now == after, "half written: {now}");
+            found[usize::from(now == after)] += 1;
+        }
+        assert!(found.iter().all(|times| *times > 0), "killed too early or too late each time: {found:?}");
+        fs::write(dir.join("config.json"), &before).unwrap();
+        assert_delegated(&create(&berth, &dir, "s1"));
+        assert_eq!((text(&dir), inode("/run/netns/berth-s1")), (after, inode(&engine)));
+    }
+
     fn a_broken_configuration_stops_creations_and_nothing_else() {
         delegate("runc");
         let berth = interposer("berth-runc");
@@ -73,8 +149,11 @@ isolated! {
         let yaml = configured("profiles: [{name: a, netns: swp}]");
         let creating = ["--root", "/r/k8s.io", "create", "--bundle", dir.to_str().unwrap(), "s1"];
         let told = refused(&command(&berth, &creating).env("BERTH_CONFIG", yaml).output().unwrap());
-        assert!(told.contains("config /run/config.yaml: profiles[0].netns: expected swap or create or leave"), "{told}");
+        assert!(told.contains("config /run/config.yaml: profiles[0].netns: expected swap or create or leave, got \"swp\" (line 1)"), "{told}");
         assert_delegated(&command(&berth, &["state", "s1"]).env("BERTH_CONFIG", yaml).output().unwrap());
+        fs::remove_file("/run/record.status").unwrap();
+        let told = refused(&command(&berth, &creating).env("BERTH_CONFIG", "/run/absent.yaml").output().unwrap());
+        assert!(told.contains("config /run/absent.yaml: open: No such file"), "{told}");
 
         // The last one that the daemon found good holds.
         fs::create_dir_all("/run/berth").unwrap();
@@ -87,6 +166,6 @@ isolated! {
     fn an_unknown_name_with_a_broken_configuration_is_not_taken_for_a_command() {
         let yaml = configured("profiles: [");
         let told = refused(&command(&interposer("wrapper"), &["create", "c1"]).env("BERTH_CONFIG", yaml).output().unwrap());
-        assert!(told.contains("config /run/config.yaml"), "{told}");
+        assert!(told.contains("config /run/config.yaml: ") && told.contains(" at line 2 column 1"), "{told}");
     }
 }

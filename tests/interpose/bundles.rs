@@ -25,6 +25,8 @@ isolated! {
             (b"", "config.json: is empty"), (b"{\"annotations\":{", "is not JSON: EOF"), (b"[]", "expected an object, found a list"),
             (b"{\"a\":\"\xff\"}", "is not UTF-8 from byte 6"), (b"{\"linux\":{},\"linux\":{}}", "key \"linux\" occurs twice"),
             (b"{\"annotations\":{\"a\":1}}", "annotations[\"a\"]: expected a text, found a number"),
+            (b"{\"annotations\":{\"a\":\"1\",\"a\":\"2\"}}", "annotations: key \"a\" occurs twice"),
+            (b"{\"linux\":{\"namespaces\":[{\"type\":\"network\"},{\"type\":\"network\"}]}}", "has 2 entries of type \"network\""),
             (deep.as_bytes(), "expected an object, found a list"),
         ];
         for (bytes, why) in cases {
@@ -35,6 +37,47 @@ isolated! {
             assert_eq!(fs::read(dir.join("config.json")).unwrap(), *bytes);
             assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
         }
+    }
+
+    fn what_is_odd_and_not_berths_is_left_as_it_is() {
+        delegate("runc");
+        let (berth, engine) = (interposer("berth-runc"), netns("cni-1"));
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let dir = bundle("s1", &containerd("sandbox", "s1"), &network(&engine));
+        let odd = text(&dir).replace(r#""x":1.0"#, &format!(r#""x":{deep},"y":{{"a":1,"a":2}}"#));
+        fs::write(dir.join("config.json"), &odd).unwrap();
+        assert_delegated(&create(&berth, &dir, "s1"));
+        let tail = |text: &str| text[text.find(r#","x":["#).unwrap()..].to_owned();
+        assert_eq!(tail(&text(&dir)), tail(&odd));
+        assert!(text(&dir).contains(r#""ocid/sandbox_id":"s1""#));
+
+        // Without annotations nothing says that it is of a pod.
+        for annotations in ["null", "{}"] {
+            let plain = format!(r#"{{"annotations":{annotations},"linux":null}}"#);
+            fs::write(dir.join("config.json"), &plain).unwrap();
+            assert_delegated(&create(&berth, &dir, "s1"));
+            assert_eq!(text(&dir), plain);
+        }
+    }
+
+    fn a_bundle_that_cannot_be_reached_is_named() {
+        delegate("runc");
+        let berth = interposer("berth-runc");
+        let dir = bundle("s1", &containerd("sandbox", "s1"), &network(&netns("cni-1")));
+        fs::write("/run/file", "").unwrap();
+        symlink("/run/loop", "/run/loop").unwrap();
+        let long = format!("/run/{}", "x".repeat(300));
+        for (path, why) in [("/run/file", "Not a directory"), ("/run/loop", "Too many levels of symbolic links"), (&long, "File name too long")] {
+            let told = refused(&run(&berth, &["--root", "/r/k8s.io", "create", "--bundle", path, "s1"]));
+            assert!(told.contains(&format!("open {path}/config.json: {why}")), "{told}");
+        }
+        // Somebody else's, for a root that may not pass over permissions.
+        std::os::unix::fs::chown(&dir, Some(1234), Some(1234)).unwrap();
+        fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let drop = "--bounding-set=-dac_override,-dac_read_search";
+        let create = ["--root", "/r/k8s.io", "create", "--bundle", dir.to_str().unwrap(), "s1"];
+        let told = refused(&run(Path::new("/usr/bin/setpriv"), &[&[drop, berth.to_str().unwrap()], &create[..]].concat()));
+        assert!(told.contains("/config.json: Permission denied"), "{told}");
     }
 
     fn a_file_of_any_size_or_kind_is_not_read() {

@@ -160,6 +160,28 @@ isolated! {
         }
     }
 
+    fn a_record_of_a_later_berth_is_left_to_it() {
+        delegate("runc");
+        let berth = interposer("berth-runc");
+        let [mine, others] = ["s1", "s2"].map(|id| (id, netns(&format!("cni-{id}"))));
+        let dir = |(id, engine): &(&'static str, String)| bundle(id, &containerd("sandbox", id), &network(engine));
+        assert_delegated(&create(&berth, &dir(&mine), "s1"));
+        let record = "/run/berth/sandboxes/berth-s1.json";
+        let later = fs::read_to_string(record).unwrap().replace(r#""version":1"#, r#""version":2"#);
+        fs::write(record, &later).unwrap();
+        // Its pod is gone, and another one is created: an occasion, but not for this one.
+        assert!(Command::new("umount").arg(&mine.1).status().unwrap().success());
+        fs::remove_file(&mine.1).unwrap();
+        assert_delegated(&create(&berth, &dir(&others), "s2"));
+        assert!(Path::new(PIN).exists() && fs::read_to_string(record).unwrap() == later);
+        assert!(log().contains("berth-s1.json: has version 2, newer than 1"), "{}", log());
+
+        fs::remove_file("/run/record.status").unwrap();
+        let told = refused(&create(&berth, &dir(&("s1", netns("cni-again"))), "s1"));
+        assert!(told.contains("has version 2, newer than 1; it is left to the berth that wrote it"), "{told}");
+        assert_eq!(fs::read_to_string(record).unwrap(), later);
+    }
+
     fn a_lock_that_is_never_given_back_costs_a_second_and_then_the_policy_speaks() {
         delegate("runc");
         let (berth, engine) = (interposer("berth-runc"), netns("cni-1"));

@@ -34,6 +34,7 @@ pub(crate) enum Mounts {
 #[derive(Debug)]
 pub(crate) struct Start<'rig> {
     rig: &'rig Rig,
+    program: PathBuf,
     mounts: Mounts,
     args: Vec<String>,
     environment: Vec<(String, String)>,
@@ -42,7 +43,8 @@ pub(crate) struct Start<'rig> {
 impl Rig {
     /// `berth nri` as a node runs it, still to be started.
     pub(crate) fn berth(&self) -> Start<'_> {
-        Start { rig: self, mounts: Mounts::Node, args: vec!["nri".into()], environment: Vec::new() }
+        let program = PathBuf::from(DIRECTORY).join(binary().file_name().expect("the binary has a name"));
+        Start { rig: self, program, mounts: Mounts::Node, args: vec!["nri".into()], environment: Vec::new() }
     }
 
     /// An administrator's command: `berth list` and the like.
@@ -60,6 +62,12 @@ impl Rig {
 }
 
 impl Start<'_> {
+    /// Another binary than the one under test, or the same by another path.
+    pub(crate) fn program(mut self, path: &str) -> Self {
+        self.program = path.into();
+        self
+    }
+
     pub(crate) fn mounts(mut self, mounts: Mounts) -> Self {
         self.mounts = mounts;
         self
@@ -95,17 +103,16 @@ impl Start<'_> {
     }
 
     fn command(&self) -> Command {
-        let program = PathBuf::from(DIRECTORY).join(binary().file_name().expect("the binary has a name"));
         let propagation = match self.mounts {
             Mounts::Node => None,
             Mounts::Shared => Some("shared"),
             Mounts::Private => Some("private"),
         };
         let mut command = match propagation {
-            None => self.rig.command(program),
+            None => self.rig.command(&self.program),
             Some(propagation) => {
                 let mut command = self.rig.command("unshare");
-                command.args(["--mount", "--propagation", propagation, "--"]).arg(program);
+                command.args(["--mount", "--propagation", propagation, "--"]).arg(&self.program);
                 command
             }
         };

@@ -128,7 +128,13 @@ impl Look<'_> {
                 None => (self.remembered().unwrap_or_else(|| open(path)), own(Lead::Nowhere)),
             };
         }
-        match Peek::at(path) {
+        let found = Peek::at(path);
+        if let Ok(found) = &found
+            && let Some(other) = self.pin_of_another(path, found.id())
+        {
+            return (Source::None, own(Lead::Other(other)));
+        }
+        match found {
             Ok(found) if self.is_host(found.id()) => (Source::None, Network::Host),
             _ => match open(path) {
                 Source::Broken(error) => (Source::Broken(error), own(Lead::Nowhere)),
@@ -204,6 +210,15 @@ impl Look<'_> {
             Source::Open(path, netns) if netns.id() == netns_id(record.netns) => Some(Source::Open(path, netns)),
             _ => None,
         }
+    }
+
+    /// The other sandbox whose pin is at `path`, which leads to `id`: by its name, so that no record has to be read for
+    /// any other path.
+    fn pin_of_another(&self, path: &Path, id: NetnsId) -> Option<SandboxId> {
+        let name = PinName::parse(path.file_name()?.to_str()?).ok()?;
+        let keeper = self.keeper.filter(|keeper| name != *self.name && keeper.store.leads_to(&name, id))?;
+        let record = keeper.ledger.get(&name).ok()??;
+        SandboxId::try_from(record.sandbox.as_str()).ok()
     }
 
     /// The other sandbox whose pin holds `id` right now. Reads every record, so it is asked only where a path leads

@@ -47,7 +47,7 @@ impl Store {
     /// # Errors
     /// [`NetnsError::Forbidden`] for the namespaces in `forbidden`, [`NetnsError::OccupiedBy`] when another namespace is
     /// pinned under the name, [`NetnsError::Foreign`] when something else is there (both are left untouched),
-    /// [`NetnsError::Covered`], [`NetnsError::Contended`], [`NetnsError::Directory`], [`NetnsError::Io`].
+    /// [`NetnsError::Covered`], [`NetnsError::Busy`], [`NetnsError::Contended`], [`NetnsError::Directory`], [`NetnsError::Io`].
     pub fn adopt(&self, name: &PinName, ns: &Netns, forbidden: &[NetnsId]) -> Result<Pin> {
         if forbidden.contains(&ns.id()) {
             return Err(NetnsError::Forbidden { path: self.path(name), id: ns.id() });

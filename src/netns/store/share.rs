@@ -42,7 +42,7 @@ impl Store {
     /// nobody and still say `shared:` in mountinfo, and so fake what [`Store::reach`] looks for.
     ///
     /// # Errors
-    /// [`NetnsError::Contended`] if the lock cannot be had within a second; [`NetnsError::Io`].
+    /// [`NetnsError::Busy`] if the lock cannot be had within a second; [`NetnsError::Io`].
     pub fn ensure_shared(&self, lock_file: &Path) -> Result<Sharing> {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
@@ -102,14 +102,12 @@ fn propagation(dir: &Path) -> Result<Propagation> {
 /// Locks `file` exclusively, waiting for at most [`LOCK_WAIT`]. The lock goes when the file is closed.
 pub(super) fn lock_within(file: &File, path: &Path) -> Result<()> {
     let deadline = Instant::now() + LOCK_WAIT;
-    let mut tries = 0;
     loop {
-        tries += 1;
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(NetnsError::io("lock", path, error)),
             Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                return Err(NetnsError::Contended { path: path.into(), tries });
+                return Err(NetnsError::Busy { path: path.into(), waited: LOCK_WAIT });
             }
             Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
         }

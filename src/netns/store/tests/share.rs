@@ -46,7 +46,7 @@ fn a_lock_held_by_others_is_waited_for_a_second_at_most() {
         let held = std::fs::File::create(LOCK).unwrap();
         held.lock().unwrap();
         let error = store.ensure_shared(Path::new(LOCK)).unwrap_err();
-        assert!(matches!(error, NetnsError::Contended { .. }), "{error}");
+        assert!(matches!(error, NetnsError::Busy { .. }), "{error}");
     });
 }
 

@@ -1,0 +1,133 @@
+//! On which line of a YAML text something stands.
+//!
+//! A tree of values has forgotten it. So the text is read once more, along the path, and what is found there is
+//! refused: the parser says where that was.
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// What is said of what was looked for.
+const FOUND: &str = "what was looked for";
+
+/// The line of what is at `path`, written as [`super::Problem`] does; of a mapping's entry, that of its key.
+pub(super) fn of(text: &str, path: &str) -> Option<usize> {
+    let seek = Seek { here: String::new(), target: path };
+    let refused = seek.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
+    let location = refused.location().filter(|_| refused.to_string().contains(FOUND))?;
+    Some(location.line())
+}
+
+/// A value on the way to the target.
+struct Seek<'a> {
+    here: String,
+    target: &'a str,
+}
+
+impl<'de> DeserializeSeed<'de> for Seek<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.here == self.target {
+            deserializer.deserialize_any(Refuse)
+        } else if self.target.starts_with(&self.here) {
+            deserializer.deserialize_any(self)
+        } else {
+            deserializer.deserialize_any(IgnoredAny).map(drop)
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Seek<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list or a mapping")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let item = |at| Seek { here: format!("{}[{at}]", self.here), target: self.target };
+        let mut at = 0;
+        while list.next_element_seed(item(at))?.is_some() {
+            at += 1;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(here) = map.next_key_seed(Key(&self))? {
+            map.next_value_seed(Seek { here, target: self.target })?;
+        }
+        Ok(())
+    }
+}
+
+/// A key of the mapping that was reached; gives the path of its value.
+struct Key<'a>(&'a Seek<'a>);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key that is text")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
+        let Seek { here, target } = self.0;
+        let path = super::walk::entry(here, key);
+        // Here, because the value can begin on the next line.
+        if path == *target { Err(E::custom(FOUND)) } else { Ok(path) }
+    }
+}
+
+/// Takes nothing.
+struct Refuse;
+
+impl Visitor<'_> for Refuse {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(FOUND)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+
+    const TEXT: &str = "# a comment\nprofiles:\n  - name: a\n    netns: swp\n  - {name: b, match: {namespaces: [x,\n      y]}}\n  - 7\n'a.b':\n  c:\n  - 1\n";
+
+    #[test]
+    fn every_place_has_its_line() {
+        for (path, line) in [
+            ("profiles", 2),
+            ("profiles[0]", 3),
+            ("profiles[0].name", 3),
+            ("profiles[0].netns", 4),
+            ("profiles[1].match.namespaces[0]", 5),
+            ("profiles[1].match.namespaces[1]", 6),
+            ("profiles[2]", 7),
+            ("a.b", 8),
+            ("a.b.c", 9),
+            ("a.b.c[0]", 10),
+        ] {
+            assert_eq!(of(TEXT, path), Some(line), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_has_none() {
+        for path in ["profiles[3]", "profiles[0].nets", "profiles[2].name", "x", "a"] {
+            assert_eq!(of(TEXT, path), None, "{path}");
+        }
+        assert_eq!((of("profiles: [", "profiles[0]"), of("5: x", "x"), of("", "x")), (None, None, None));
+    }
+}
