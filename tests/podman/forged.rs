@@ -1,8 +1,7 @@
 //! What is written in annotations, by whoever can: podman lets it stand, after its own.
 
-use super::node::{IDLE, IMAGE, Node, Pod};
+use super::node::{DefaultCgroup, IDLE, IMAGE, Node, Pod};
 use super::{assert_identity, assert_joined_pin, assert_not_stamped};
-use crate::rig::cgroup::Cgroup;
 
 /// Every claim to be a container of this sandbox, or its sandbox.
 fn claims(sandbox: &str, kind: &str) -> Vec<(&'static str, String)> {
@@ -97,7 +96,7 @@ fn an_image_that_claims_to_be_of_a_pod_is_of_none() {
 #[test]
 fn a_kube_file_cannot_say_whose_its_containers_are() {
     // podman's own choice, and no option of this command's.
-    let _cgroup = Cgroup::of_engine("/libpod_parent");
+    let _cgroup = DefaultCgroup::take();
     let node = Node::start();
     let victim = victim(&node);
     // No value may be longer than 63 characters here, which an id of podman is.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use berth::identity::{Engine, SandboxId, Scope};
 use berth::pin::PinName;
 use serde_json::Value;
 
 use crate::rig::Rig;
+use crate::rig::cgroup::Cgroup;
 use crate::rig::provision::components;
 use crate::rig::read::{NetnsId, netns_path};
 
@@ -162,6 +164,23 @@ impl Node {
         let gc = self.rig.berth_command(&["gc"]);
         assert!(gc.status.success(), "{gc:?}");
         assert_eq!(self.rig.left_of_pods(), Vec::<String>::new());
+    }
+}
+
+/// The cgroup below which podman puts what nobody has named another for. It is the machine's: one test at a time has it,
+/// and takes it away.
+#[derive(Debug)]
+pub(super) struct DefaultCgroup {
+    _cgroup: Cgroup,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl DefaultCgroup {
+    /// Waits for its turn. To be taken before the node, so that it goes after it.
+    pub(super) fn take() -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { _cgroup: Cgroup::of_engine("/libpod_parent"), _turn: turn }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pods: who their containers are, which network they share, and what becomes of it.
 
-use super::node::{IDLE, Node, SERVE};
+use super::node::{DefaultCgroup, IDLE, Node, SERVE};
 use super::{assert_identity, assert_joined_pin, assert_not_stamped};
 use crate::rig::wait::eventually;
 
@@ -75,6 +75,7 @@ fn a_pod_on_the_hosts_network_gets_its_identity_and_no_pin() {
 
 #[test]
 fn a_container_of_a_pod_is_known_in_whatever_cgroup_it_is() {
+    let _cgroup = DefaultCgroup::take();
     let node = Node::start();
     let pod = node.pod("web", &[]);
     let elsewhere = format!("{}/elsewhere", node.rig.cgroup_parent());
