@@ -221,6 +221,13 @@ impl fmt::Display for Config {
     }
 }
 
+/// Whether the file at `path` could say anything of `name`: it stands there as it is, or could in other characters. What
+/// cannot be read says nothing.
+#[must_use]
+pub fn mentions(path: &Path, name: &str) -> bool {
+    read_text(path).is_ok_and(|text| text.contains(name) || text.contains('\\'))
+}
+
 fn read_text(path: &Path) -> Result<String, ConfigError> {
     let io = |step| move |source| ConfigError::Io { path: path.display().to_string(), step, source };
     let file = std::fs::File::open(path).map_err(io("open"))?;

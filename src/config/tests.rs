@@ -172,3 +172,22 @@ fn what_is_published_is_what_was_read_and_nothing_where_nothing_was() {
     Config::parse(DEFAULT_TEXT, BUILT_IN).expect("default").publish(dir.path()).expect("publish");
     assert!(!path.exists());
 }
+
+#[test]
+fn a_name_is_mentioned_however_it_is_written() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join("c.yaml");
+    let mentioned = |text: &str| {
+        std::fs::write(&path, text).expect("write");
+        mentions(&path, "berth-runc")
+    };
+    for entry in
+        ["berth-runc: {engine: none}", "\"berth-\\x72unc\": {engine: none}", "? berth-runc\n  : {engine: none}"]
+    {
+        let text = format!("interposers:\n  {entry}\n");
+        assert!(Config::parse(&text, "t").expect("valid").interposers.contains_key("berth-runc"), "{text}");
+        assert!(mentioned(&text), "{text}");
+    }
+    assert!(!mentioned("interposers: {berth-crun: {engine: none}}"));
+    assert!(!mentions(&dir.path().join("absent"), "berth-runc"));
+}

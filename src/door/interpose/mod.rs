@@ -45,7 +45,11 @@ impl Interposer {
     #[must_use]
     pub fn by_name(argv: &[OsString]) -> Option<Self> {
         let name = argv.first().and_then(|argv0| name::of(argv0)).filter(|name| name::wrapped(name).is_some())?;
-        Some(Self::new(name, argv))
+        let places = Places::from_env();
+        // Most of an engine's commands create nothing; then only an entry for the name could change anything.
+        let passes = argv::read(name::grammar(name, None), argv.get(1..).unwrap_or_default()) == Call::Pass;
+        let config = if passes && !places.mention(name) { Ok(Config::built_in()) } else { places.load() };
+        Some(Self::new(name, argv, places, config))
     }
 
     /// The interposer that `argv` makes of berth, by a name that the configuration knows. With a configuration that
@@ -54,14 +58,13 @@ impl Interposer {
     #[must_use]
     pub fn by_config(argv: &[OsString]) -> Option<Self> {
         let name = argv.first().and_then(|argv0| name::of(argv0))?;
-        let interposer = Self::new(name, argv);
-        let known = interposer.config.as_ref().map_or(true, |config| setup::entry(config, name).is_some());
-        known.then_some(interposer)
-    }
-
-    fn new(name: &str, argv: &[OsString]) -> Self {
         let places = Places::from_env();
         let config = places.load();
+        let known = config.as_ref().map_or(true, |config| setup::entry(config, name).is_some());
+        known.then(|| Self::new(name, argv, places, config))
+    }
+
+    fn new(name: &str, argv: &[OsString], places: Places, config: Result<Config, ConfigError>) -> Self {
         Self { name: name.to_owned(), args: argv.get(1..).unwrap_or_default().to_vec(), places, config }
     }
 

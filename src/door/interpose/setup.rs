@@ -2,11 +2,11 @@
 
 use super::name;
 use crate::apply::{ApplyError, Keeper, Sight};
-use crate::config::{Config, ConfigError, Interposer, PUBLISHED};
+use crate::config::{self, Config, ConfigError, DEFAULT_PATH, Interposer, PUBLISHED};
 use crate::decide::policy::{Policy, Profile};
 use crate::identity::Engine;
 use crate::{ledger, netns};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where things are, by the same variables as for the commands.
 #[derive(Debug, Clone)]
@@ -43,6 +43,14 @@ impl Places {
             Ok(default) => Ok(Config::load(Some(&published)).unwrap_or(default)),
             Err(error) => Config::load(Some(&published)).map_err(|_| error),
         }
+    }
+
+    /// Whether what [`Self::load`] would give could have an entry for `name`. Costs no parsing; what cannot be read has
+    /// none.
+    #[must_use]
+    pub(super) fn mention(&self, name: &str) -> bool {
+        let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+        config::mentions(file, name) || config::mentions(&self.state_dir.join(PUBLISHED), name)
     }
 }
 
