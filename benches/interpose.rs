@@ -200,28 +200,29 @@ fn measure(cases: &[Case<'_>]) -> Vec<Vec<Times>> {
     times
 }
 
-const HEAD: &str = "milliseconds                                    berth adds (15 blocks)   at most      Go adds  berth/Go               \
-                    p50: delegate  berth   p99: delegate  berth";
+/// One line of the table.
+fn row(cells: [&str; 7]) {
+    let [what, adds, at_most, go, share, middle, late] = cells;
+    println!("{what:<52} {adds:<21} {at_most:<11} {go:<8} {share:<21} {middle:<13} {late}");
+}
 
 fn report(case: &Case<'_>, times: &[Times]) {
     let (direct, berth) = (&times[0], &times[1]);
     let added = berth.above(direct);
-    let [middle, low, high] = spread(added.clone());
-    let met = if middle <= ms(case.target) { "met" } else { "MISSED" };
-    print!("{:<48}{middle:.2} ({low:.2} to {high:.2})", case.what);
-    print!("{:>12.1} {met:<6}", ms(case.target));
-    match times.get(2).map(|go| go.above(direct)) {
-        Some(go) => {
-            let [ratio, least, most] = spread(added.iter().zip(&go).map(|(berth, go)| berth / go).collect());
-            print!("{:>9.2}  {ratio:.2} ({least:.2} to {most:.2})", spread(go)[0]);
-        }
-        None => print!("{:>32}", ""),
-    }
-    for of_thousand in [500, 990] {
-        let [direct, berth] = [direct, berth].map(|side| ms(percentile(&side.all, of_thousand)));
-        print!("{direct:>16.2} {berth:>6.2}");
-    }
-    println!();
+    let go = times.get(2).map(|go| go.above(direct));
+    let share = go.iter().map(|go| spread(added.iter().zip(go).map(|(berth, go)| berth / go).collect()));
+    let told = |[middle, low, high]: [f64; 3]| format!("{middle:.2} ({low:.2} to {high:.2})");
+    let both = |of| [direct, berth].map(|side| format!("{:.2}", ms(percentile(&side.all, of)))).join(" ");
+    let verdict = if spread(added.clone())[0] <= ms(case.target) { "met" } else { "MISSED" };
+    row([
+        &case.what,
+        &told(spread(added.clone())),
+        &format!("{:.1} {verdict}", ms(case.target)),
+        &go.iter().map(|go| format!("{:.2}", spread(go.clone())[0])).collect::<String>(),
+        &share.map(told).collect::<String>(),
+        &both(500),
+        &both(990),
+    ]);
 }
 
 fn compare() {
@@ -249,7 +250,8 @@ fn compare() {
     cases.extend(with(&eight, "(8 pods)"));
     cases.extend(with(&many, "(110 pods)"));
     println!("binary: {} bytes; config.json: {} bytes", fs::metadata(berth).unwrap().len(), cases[4].text.len());
-    println!("{HEAD}");
+    row(["milliseconds", "berth adds", "at most", "Go adds", "berth's share of it", "p50: alone", "p99: alone"]);
+    row(["", &format!("(medians of {BLOCKS} blocks)"), "", "", "", "with berth", "with berth"]);
     for (case, times) in cases.iter().zip(measure(&cases)) {
         report(case, &times);
     }

@@ -4,6 +4,9 @@
 
 #[path = "common/isolated.rs"]
 mod isolated;
+#[path = "rig/provision.rs"]
+#[allow(dead_code, reason = "one component is asked for, and no rig")]
+mod provision;
 #[path = "interpose/stage.rs"]
 mod stage;
 
@@ -11,6 +14,8 @@ mod stage;
 mod bad_input;
 #[path = "interpose/bundles.rs"]
 mod bundles;
+#[path = "interpose/cost.rs"]
+mod cost;
 #[path = "interpose/creation.rs"]
 mod creation;
 #[path = "interpose/delegates.rs"]
