@@ -142,7 +142,8 @@ fn look_at_source(record: &Record, pin: Pin, seen: bool) -> Source {
     match record.origin {
         Origin::Adopted => look_at_file(record, pin, seen),
         Origin::Created => match std::fs::symlink_metadata(&record.source.path) {
-            Ok(data) if record.source.bundle == Some(FileId { dev: data.dev(), ino: data.ino() }) => Source::Present,
+            // A record that an earlier build has written again has lost which bundle it was.
+            Ok(data) if record.source.bundle.is_none_or(|own| own == id_of(&data)) => Source::Present,
             Ok(_) => gone(record, seen),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => gone(record, seen),
             Err(_) => Source::Unobservable,
