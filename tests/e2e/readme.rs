@@ -42,3 +42,28 @@ fn the_handler_of_the_readme_works_as_it_is_written() {
     assert!(gc.status.success(), "{gc:?}");
     assert_goes(|| rig.left_of_pods());
 }
+
+#[test]
+fn a_file_of_another_version_than_the_configurations_costs_what_the_readme_says() {
+    const MINE: &str = "example.com/mine:1";
+    let rig = Rig::furnished();
+    std::fs::create_dir(rig.path("/run/rig/conf.d")).expect("make the directory of drop-ins");
+    rig.write(
+        CONFIG,
+        &format!(
+            "version = 2\nimports = ['/run/rig/conf.d/*.toml']\n[plugins.'io.containerd.grpc.v1.cri']\n  sandbox_image = '{MINE}'\n"
+        ),
+    );
+    let merged = |version: &str| {
+        rig.write("/run/rig/conf.d/50-berth.toml", &block(version));
+        rig.run("/run/rig/containerd/containerd", &["--config", CONFIG, "config", "dump"])
+    };
+    let same = merged("version = 2").expect("containerd reads it");
+    assert!(same.contains("runtimes.runc-berth]"), "{same}");
+    // Before 2.0 the file replaces the whole section, so the handler has to go into the configuration itself.
+    assert_eq!(same.contains(MINE), rig.asks_running_shims(), "{same}");
+    if rig.asks_running_shims() {
+        let higher = merged("version = 3");
+        assert!(!higher.is_ok_and(|text| text.contains(MINE)), "a higher version takes nothing away any more");
+    }
+}
