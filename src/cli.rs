@@ -139,6 +139,9 @@ pub struct Explain {
     /// The container's id [default: by the bundle's directory].
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
+    /// Where ids are unique: the OCI runtime's --root, or containerd's namespace [default: by the bundle's directory].
+    #[arg(long, value_name = "ROOT")]
+    pub root: Option<String>,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = Explanation::Text)]
     pub output: Explanation,

@@ -211,13 +211,16 @@ impl Lock {
         String::from_utf8(bytes).map_err(|error| FileError::new("read", &self.path)(io::Error::other(error)))
     }
 
-    /// Writes `text` over what the lock's file says, which must not be longer: in one call, so that no kill leaves half
-    /// of it.
+    /// Writes `text` in the place of what the lock's file says, in one call, so that no kill leaves half of it.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn overwrite(&self, text: &str) -> Result<(), FileError> {
         let written = self.file.write_at(text.as_bytes(), 0).map_err(FileError::new("write", &self.path))?;
+        // Nearly always it is as long as before or longer, and there is nothing to cut off.
+        if self.file.metadata().is_ok_and(|data| data.len() > text.len() as u64) {
+            self.file.set_len(text.len() as u64).map_err(FileError::new("shorten", &self.path))?;
+        }
         if written == text.len() {
             Ok(())
         } else {

@@ -65,7 +65,8 @@ struct Bounded {
 
 impl Bounded {
     fn open(path: PathBuf) -> Result<Self, FileError> {
-        let open = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let nofollow = nix::fcntl::OFlag::O_NOFOLLOW.bits();
+        let open = OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(nofollow).open(&path);
         let file = open.map_err(FileError::new("open the log", &path))?;
         let size = file.metadata().map_err(FileError::new("look at the log", &path))?.len();
         Ok(Self { path, file, size })

@@ -103,8 +103,7 @@ pub fn add_to(path: &Path, patience: Duration) -> Result<bool, FileError> {
     Ok(true)
 }
 
-/// The totals `before` with this process's counts in them. Never shorter: totals grow, and lines that this build does not
-/// know stay.
+/// The totals `before` with this process's counts in them. Counts that this build does not know stay.
 fn totals(before: &str) -> String {
     let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
     for (name, value) in before.lines().filter_map(|line| line.split_once('=')) {

@@ -15,8 +15,8 @@ pub fn explain(command: Explain, out: &mut impl Write) -> Result<(), AdminError>
         state_dir: command.directories.state_dir,
         netns_dir: command.directories.netns_dir,
     };
-    let question = Question { bundle: command.bundle, name: command.name, id: command.id };
-    let explained = interpose::explain(&question, places.load()?, places)?;
+    let question = Question { bundle: command.bundle, name: command.name, id: command.id, root: command.root };
+    let explained = interpose::explain(&question, &places.load()?, places)?;
     match command.output {
         Explanation::Json => {
             serde_json::to_writer_pretty(&mut *out, &explained)?;

@@ -46,7 +46,7 @@ impl Keeper {
                 && record.scope == scope.root
                 && record.removed.is_none()
                 && !pods.contains(name)
-                && self.look(name, record, seen.contains(name)).source == Source::Unobservable
+                && self.look(name, record, seen.contains(name), false).source == Source::Unobservable
         };
         Ok(records.filter(absent).map(|(name, _)| name).collect())
     }

@@ -13,7 +13,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-pub use observe::{Sight, pid_namespace};
+pub use observe::{Sight, is_bundle, pid_namespace};
 pub use pin::{Pinned, Wanted};
 pub use settle::{Mode, Outcome, Settled, Settlement, Which};
 

@@ -72,14 +72,14 @@ impl Sight {
 
 impl Keeper {
     /// Everything the rule asks about one record but its tasks, now. `seen`: this process has seen the source at its
-    /// path before.
-    pub(super) fn look(&self, name: &PinName, record: &Record, seen: bool) -> Facts {
+    /// path before; `mounts`: what is seen here is what the node has.
+    pub(super) fn look(&self, name: &PinName, record: &Record, seen: bool, mounts: bool) -> Facts {
         let now = Boottime::now();
         let (pin, source) = if self.stands(name, record) {
             (Pin::Held, Source::Present)
         } else {
             let pin = self.look_at_pin(name, record);
-            (pin, look_at_source(record, pin, seen))
+            (pin, look_at_source(record, pin, seen, mounts))
         };
         Facts {
             pin,
@@ -138,17 +138,36 @@ impl Scans {
     }
 }
 
-fn look_at_source(record: &Record, pin: Pin, seen: bool) -> Source {
+fn look_at_source(record: &Record, pin: Pin, seen: bool, mounts: bool) -> Source {
     match record.origin {
         Origin::Adopted => look_at_file(record, pin, seen),
-        Origin::Created => match std::fs::symlink_metadata(&record.source.path) {
-            // A record that an earlier build has written again has lost which bundle it was.
-            Ok(data) if record.source.bundle.is_none_or(|own| own == id_of(&data)) => Source::Present,
-            Ok(_) => gone(record, seen),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => gone(record, seen),
+        Origin::Created => match is_bundle_there(record) {
+            Ok(true) => Source::Present,
+            // A bundle is a directory, which no mount brings and takes. Its parent often goes with it.
+            Ok(false) if mounts => Source::Gone,
+            Ok(false) => gone(record, seen),
             Err(_) => Source::Unobservable,
         },
     }
+}
+
+fn is_bundle_there(record: &Record) -> std::io::Result<bool> {
+    match std::fs::symlink_metadata(&record.source.path) {
+        Ok(data) => Ok(is_it(record, &data)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the network namespace of this record was made for the bundle at `path`.
+#[must_use]
+pub fn is_bundle(record: &Record, path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| is_it(record, &data))
+}
+
+/// A record that an earlier build has written again has lost which bundle it was: then it is the one at its path.
+fn is_it(record: &Record, bundle: &std::fs::Metadata) -> bool {
+    record.source.bundle.is_none_or(|own| own == id_of(bundle))
 }
 
 fn look_at_file(record: &Record, pin: Pin, seen: bool) -> Source {

@@ -97,7 +97,7 @@ impl Keeper {
             Vec::new()
         };
         for (name, record) in records {
-            let facts = self.look(&name, &record, seen.contains(&name));
+            let facts = self.look(&name, &record, seen.contains(&name), sight.mounts);
             if facts.source == Source::Present {
                 seen.insert(name.clone());
                 settlement.add(&name, self.settle_one(&name, &record, facts, sight, mode));
@@ -179,7 +179,7 @@ impl Keeper {
         let Some(record) = self.ledger.get(name)? else { return super::mark::discard(lock).map(|()| None) };
         // Gone once is gone: whoever saw that knows the directory, so it stays seen.
         let seen = facts.source != Source::Unobservable;
-        let facts = Facts { tasks: facts.tasks, ..self.look(name, &record, seen) };
+        let facts = Facts { tasks: facts.tasks, ..self.look(name, &record, seen, sight.mounts) };
         let fate = lifecycle::evaluate(&facts);
         match fate {
             Fate::Keep(_) if facts.source == Source::Present && record.gone.is_some() => {

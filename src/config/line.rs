@@ -45,6 +45,31 @@ impl<'de> Visitor<'de> for Seek<'_> {
         f.write_str("a list or a mapping")
     }
 
+    // On the way to a path that begins like another there are values that are no way.
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let item = |at| Seek { here: format!("{}[{at}]", self.here), target: self.target };
         let mut at = 0;
@@ -121,6 +146,13 @@ mod tests {
         ] {
             assert_eq!(of(TEXT, path), Some(line), "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_that_begins_like_another_is_found_behind_it() {
+        let text = "l: [a, 1, 1.5, true, ~, f, g, h, i, j,\n  k]\nname: x\nnames:\n- y\n";
+        assert_eq!(of(text, "l[10]"), Some(2));
+        assert_eq!((of(text, "names"), of(text, "names[0]")), (Some(4), Some(5)));
     }
 
     #[test]

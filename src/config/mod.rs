@@ -114,6 +114,14 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// Whether there is no such file.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 fn list(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -128,9 +136,7 @@ impl Config {
             Some(path) => Self::parse(&read_text(path)?, &path.display().to_string()),
             None => match read_text(Path::new(DEFAULT_PATH)) {
                 Ok(text) => Self::parse(&text, DEFAULT_PATH),
-                Err(ConfigError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                    Ok(Self::built_in())
-                }
+                Err(error) if error.is_not_found() => Ok(Self::built_in()),
                 Err(error) => Err(error),
             },
         }

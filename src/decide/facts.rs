@@ -26,7 +26,7 @@ impl Door {
     }
 }
 
-/// Where the network namespace path that a member has been given leads, found on descriptors held open.
+/// Where the network namespace path that a container has been given leads, found on descriptors held open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lead {
     /// To the pod's own namespace.
@@ -114,6 +114,8 @@ pub struct Facts<'a> {
     pub pod: &'a PodRef,
     /// Runtime handler, empty for the default one; `None` where the door is not told it.
     pub handler: Option<&'a str>,
+    /// The id that the engine itself tells a standalone container of a group without a sandbox: podman's of a pod.
+    pub group: Option<&'a str>,
     /// The container's annotations as they stand: claims.
     pub annotations: &'a dyn Annotations,
     /// The pod's network.

@@ -64,9 +64,16 @@ fn conclude(plan: Plan) -> Verdict {
 fn cleaned(facts: &Facts<'_>, profile: &Profile) -> Verdict {
     let creates = facts.network == Network::New && profile.netns == NetnsPolicy::Create;
     let mut plan = Plan::new(if creates { Netns::Create } else { Netns::Keep(Reason::Standalone) });
-    for key in Dialect::ALL.into_iter().flat_map(Dialect::keys) {
-        if facts.annotations.get(key.name).is_some() {
-            plan.remove.insert(key.name.to_owned());
+    for dialect in Dialect::ALL {
+        for key in dialect.keys() {
+            let Some(present) = facts.annotations.get(key.name) else { continue };
+            // What the engine has written itself is not forged, and put right where it was.
+            let own = facts.group.filter(|_| dialect.is_of(facts.engine) && key.field == Field::SandboxId);
+            match own {
+                Some(group) if group == present => continue,
+                Some(group) => drop(plan.set.insert(key.name.to_owned(), group.to_owned())),
+                None => drop(plan.remove.insert(key.name.to_owned())),
+            }
             plan.contradictions.push(key.name.to_owned());
         }
     }

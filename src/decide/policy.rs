@@ -57,7 +57,7 @@ impl fmt::Display for Patterns {
     }
 }
 
-/// What becomes of a member's network namespace path.
+/// What becomes of a container's network namespace path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetnsPolicy {
     /// It is replaced by the pin's.
@@ -117,17 +117,29 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The profile for what comes through an interposer. Nobody tells it the handler, and being run under its name is
-    /// what selects: the profile `named` in its entry; else the first, of those for `handler` where the entry says which
-    /// it stands for. In every case for the profile's namespaces only; `namespace` is `None` where it is not known yet.
-    #[must_use]
-    pub fn interposed(&self, named: Option<&str>, handler: Option<&str>, namespace: Option<&str>) -> Option<&Profile> {
-        let stands_for = |profile: &&Profile| match named {
+    /// The profiles that can hold for what comes through an interposer. Nobody tells it the handler, and being run under
+    /// its name is what selects: the profile `named` in its entry; else all, or those for `handler` where the entry says
+    /// which it stands for.
+    pub fn candidates<'a>(
+        &'a self,
+        named: Option<&'a str>,
+        handler: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Profile> {
+        self.profiles.iter().filter(move |profile| match named {
             Some(named) => profile.name == named,
             None => handler.is_none_or(|handler| profile.handlers.matches(handler)),
-        };
-        let meant = |profile: &&Profile| namespace.is_none_or(|namespace| profile.namespaces.matches(namespace));
-        self.profiles.iter().filter(stands_for).find(meant)
+        })
+    }
+
+    /// Of those the first one for pods of `namespace`.
+    #[must_use]
+    pub fn interposed<'a>(
+        &'a self,
+        named: Option<&'a str>,
+        handler: Option<&'a str>,
+        namespace: &str,
+    ) -> Option<&'a Profile> {
+        self.candidates(named, handler).find(|profile| profile.namespaces.matches(namespace))
     }
 
     /// The profile for pods of `handler` in `namespace`; `None` means: leave them byte for byte.
@@ -180,19 +192,18 @@ mod tests {
     fn an_interposer_has_the_named_profile_or_the_first_for_the_namespace_whatever_the_handler() {
         let policy = Policy { profiles: vec![profile("a", &["prod-*"]), profile("b", &["*", "!kube-*"])] };
         let chosen = |named, namespace| policy.interposed(named, None, namespace).map(|profile| profile.name.as_str());
-        assert_eq!(chosen(None, Some("prod-1")), Some("a"));
-        assert_eq!(chosen(None, Some("dev")), Some("b"));
-        assert_eq!(chosen(None, Some("kube-system")), None);
-        assert_eq!(chosen(None, None), Some("a"));
-        assert_eq!(chosen(Some("b"), Some("prod-1")), Some("b"));
-        assert_eq!(chosen(Some("a"), Some("dev")), None);
+        assert_eq!(chosen(None, "prod-1"), Some("a"));
+        assert_eq!(chosen(None, "dev"), Some("b"));
+        assert_eq!(chosen(None, "kube-system"), None);
+        assert_eq!(chosen(Some("b"), "prod-1"), Some("b"));
+        assert_eq!(chosen(Some("a"), "dev"), None);
     }
 
     #[test]
     fn an_interposer_that_is_told_its_handler_has_the_profile_that_the_nri_door_would_choose() {
         let kata = Profile { handlers: patterns(&["kata"]), ..profile("kata", &["*"]) };
         let policy = Policy { profiles: vec![profile("other", &["*"]), kata] };
-        let chosen = |named, handler| policy.interposed(named, handler, Some("ns")).map(|found| found.name.as_str());
+        let chosen = |named, handler| policy.interposed(named, handler, "ns").map(|found| found.name.as_str());
         assert_eq!(chosen(None, Some("kata")), policy.select("kata", "ns").map(|found| found.name.as_str()));
         assert_eq!(chosen(None, Some("kata")), Some("kata"));
         assert_eq!(chosen(None, Some("runc")), None);

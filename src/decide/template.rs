@@ -18,7 +18,7 @@ pub enum Placeholder {
     /// `{container.type}`: `sandbox` or `container`.
     ContainerType,
     /// `{runtime.handler}`: the CRI runtime handler's name. An annotation that uses it is left out where it is not told:
-    /// by interposers.
+    /// by interposers whose entry does not say it.
     RuntimeHandler,
     /// `{netns.path}`: the pin. An annotation that uses it is left out where the pod has none.
     NetnsPath,

@@ -32,6 +32,7 @@ struct Case {
     annotations: BTreeMap<String, String>,
     network: Network,
     swap: Swap,
+    group: Option<&'static str>,
     profile: Profile,
 }
 
@@ -54,6 +55,7 @@ impl Case {
             annotations: right.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
             network: Network::Own { lead: Lead::Own },
             swap: Swap::Possible,
+            group: None,
             profile: profile(),
         }
     }
@@ -73,6 +75,7 @@ impl Case {
             sandbox: &sandbox,
             pod: &pod,
             handler: Some(self.handler),
+            group: self.group,
             annotations: &self.annotations,
             network: self.network.clone(),
             swap: self.swap,
@@ -277,6 +280,18 @@ fn a_standalone_container_is_cleaned_and_never_stamped() {
     assert_eq!(plan.netns, Netns::Keep(Reason::Standalone));
     case.annotations.clear();
     assert_eq!(case.decide(), Verdict::Leave(Reason::Standalone));
+}
+
+#[test]
+fn what_the_engine_itself_tells_a_standalone_container_of_a_group_is_put_right_and_never_removed() {
+    const KEY: &str = "io.kubernetes.cri-o.SandboxID";
+    let mut case = Case::member();
+    (case.role, case.engine, case.group) = (Role::Standalone, Engine::Podman, Some("pod"));
+    case.annotations = BTreeMap::from([(KEY.to_owned(), "pod".to_owned())]);
+    assert_eq!(case.decide(), Verdict::Leave(Reason::Standalone));
+    let plan = case.with(KEY, "victim").with("io.kubernetes.cri.sandbox-id", "pod").plan();
+    assert_eq!(plan.set, BTreeMap::from([(KEY.to_owned(), "pod".to_owned())]));
+    assert!(plan.remove.contains("io.kubernetes.cri.sandbox-id"));
 }
 
 #[test]

@@ -86,12 +86,10 @@ impl Ledger {
     /// It cannot be made, is not a directory, or can be written by anybody but its owner and root.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
         for dir in [dir.to_owned(), dir.join("sandboxes"), dir.join("locks")] {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&dir)
-                .map_err(FileError::new("make the directory", &dir))?;
-            check_owner(&dir)?;
+            match check_owner(&dir) {
+                Err(LedgerError::File(error)) if error.is_not_found() => make(&dir)?,
+                checked => checked?,
+            }
         }
         Ok(Self { dir: dir.to_owned() })
     }
@@ -265,7 +263,17 @@ fn foreign(path: &Path) -> LedgerError {
     FileError::new("read", path)(io::Error::new(io::ErrorKind::InvalidData, "not a file that berth makes")).into()
 }
 
-fn check_owner(dir: &Path) -> Result<(), LedgerError> {
+fn make(dir: &Path) -> Result<(), LedgerError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(dir).map_err(FileError::new("make the directory", dir))?;
+    check_owner(dir)
+}
+
+/// Whether nobody but root, or whoever this process is, can write to `dir`.
+///
+/// # Errors
+/// [`LedgerError::Unsafe`]; [`LedgerError::File`] if it cannot be looked at.
+pub fn check_owner(dir: &Path) -> Result<(), LedgerError> {
     let data = std::fs::symlink_metadata(dir).map_err(FileError::new("look at", dir))?;
     let me = nix::unistd::geteuid().as_raw();
     let problem = if !data.is_dir() {

@@ -53,7 +53,7 @@ pub enum NetnsError {
         id: NetnsId,
     },
     /// Another namespace is pinned under this name. It was not touched.
-    #[error("pin {}: is taken by network namespace {by}", path.display())]
+    #[error("pin {}: is taken by network namespace {by}; `berth list -o wide` says whose it is", path.display())]
     OccupiedBy {
         /// The pin.
         path: PathBuf,

@@ -115,8 +115,9 @@ isolated! {
             assert!(pod.is_pinned() && answer.adjust.is_some(), "by the next container");
             assert!(Command::new("umount").arg(pod.pin()).status().unwrap().success());
             session.event(Event::StopPodSandbox, Some(pod.message.clone()), None).await.unwrap();
+            // An occasion can have come between the first unmounting and the container too, so its line may be there.
+            eventually("the next occasion makes it again", || pod.is_pinned().then_some(())).await;
             berth.logged("event=Heal pin=berth-s1").await;
-            assert!(pod.is_pinned(), "by the next occasion");
         });
     }
 

@@ -2,15 +2,15 @@
 //! never half done.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
 use crate::isolated;
 use crate::stage::{
-    assert_delegated, bundle, command, configured, containerd, create, delegate, inode, interposer, netns, network,
-    refused, run, text,
+    annotation, assert_delegated, bundle, command, configured, containerd, create, delegate, inode, interposer, netns,
+    network, refused, run, text,
 };
 
 isolated! {
@@ -140,6 +140,62 @@ isolated! {
         fs::write(dir.join("config.json"), &before).unwrap();
         assert_delegated(&create(&berth, &dir, "s1"));
         assert_eq!((text(&dir), inode("/run/netns/berth-s1")), (after, inode(&engine)));
+    }
+
+    fn a_failure_is_judged_by_the_profile_of_the_pod_it_is_about() {
+        delegate("runc");
+        let berth = interposer("berth-runc");
+        let yaml = configured(
+            "profiles: [{name: lab, match: {namespaces: [lab]}, onFailure: Ignore}, {name: ns, match: {namespaces: [ns]}}]",
+        );
+        let create = |namespace: &'static str| {
+            let mut keys = containerd("sandbox", "s1");
+            keys[3].1 = namespace;
+            let dir = bundle("s1", &keys, &network("/run/netns/absent"));
+            let args = ["--root", "/r/k8s.io", "create", "--bundle", dir.to_str().unwrap(), "s1"];
+            let output = command(&berth, &args).env("BERTH_CONFIG", yaml).output().unwrap();
+            (output, text(&dir))
+        };
+        let told = refused(&create("ns").0);
+        assert!(told.contains("onFailure: Fail"), "{told}");
+        assert_delegated(&create("lab").0);
+
+        // Of what no profile selects nothing is asked, whatever state the node is in.
+        fs::remove_dir_all("/run/berth").unwrap();
+        fs::write("/run/berth", "in the way").unwrap();
+        let (output, after) = create("kube-system");
+        assert_delegated(&output);
+        assert!(!after.contains("ocid/"), "{after}");
+    }
+
+    fn a_configuration_that_the_daemon_left_counts_if_it_is_whole_and_nobody_elses() {
+        delegate("runc");
+        let berth = interposer("berth-runc");
+        let engine = netns("cni-1");
+        let attempt = || {
+            let dir = bundle("s1", &containerd("sandbox", "s1"), &network(&engine));
+            (create(&berth, &dir, "s1"), annotation(&dir, "left/by"))
+        };
+        let mode = |mode| fs::set_permissions("/run/berth", fs::Permissions::from_mode(mode)).unwrap();
+        fs::create_dir("/run/berth").unwrap();
+        mode(0o700);
+        fs::write("/run/berth/config.yaml", "profiles: [{name: a, annotations: {left/by: daemon}}]").unwrap();
+        let (output, left) = attempt();
+        assert_delegated(&output);
+        assert_eq!(left.as_deref(), Some("daemon"));
+
+        fs::remove_file("/run/record.status").unwrap();
+        fs::write("/run/berth/config.yaml", "profiles: [{name: a, ofALaterVersion: 1}]").unwrap();
+        let told = refused(&attempt().0);
+        assert!(told.contains("config /run/berth/config.yaml: profiles[0].ofALaterVersion: unknown key"), "{told}");
+
+        // Where others can write, nobody's word is the daemon's, nothing is pinned, and nothing is written.
+        fs::write("/run/berth/config.yaml", "profiles: [{name: a, onFailure: Ignore}]").unwrap();
+        mode(0o777);
+        let log = fs::read_to_string("/run/berth/interpose.log").unwrap();
+        let told = refused(&attempt().0);
+        assert!(told.contains("state directory /run/berth can be written by others"), "{told}");
+        assert_eq!(fs::read_to_string("/run/berth/interpose.log").unwrap(), log);
     }
 
     fn a_broken_configuration_stops_creations_and_nothing_else() {

@@ -93,7 +93,7 @@ isolated! {
         let dir = bundle("d1", &[], NEW);
         let before = text(&dir);
         let told = refused(&create(&berth, &dir, "d1", CREATE));
-        assert!(told.contains(&pin) && told.contains("an earlier container of this id still has tasks"), "{told}");
+        assert!(told.contains(&pin) && told.contains("is still that of an earlier container of this id"), "{told}");
         assert_eq!(text(&dir), before);
         drop(task.stdin.take());
         task.wait().unwrap();

@@ -50,7 +50,7 @@ fn a_container_that_is_started_again_gets_another_namespace_once_the_first_is_em
     let client = node.run("client", By::Berth, &["--network", "container:server"], IDLE);
     node.tool(&["stop", &server.name]);
     let refused = node.try_tool(&["start", &server.name]).expect_err("the client is in the first one");
-    assert!(refused.contains("an earlier container of this id still has tasks in it"), "{refused}");
+    assert!(refused.contains("is still that of an earlier container of this id"), "{refused}");
 
     node.tool(&["rm", "--force", &client.name]);
     node.tool(&["start", &server.name]);

@@ -1,6 +1,8 @@
 //! The lifecycle rule, on what is really so.
 
 use super::*;
+use crate::ledger::record::{FileId, Source};
+use std::os::unix::fs::MetadataExt;
 
 #[test]
 fn it_stays_while_the_engine_holds_it_even_after_a_removal_was_told() {
@@ -193,5 +195,47 @@ fn a_directory_that_is_no_procfs_shows_that_nobody_is_there_to_nobody() {
         let believed = Sight { proc: "/run/empty".into(), all: true, ..BLIND() };
         assert_eq!(node.settle_as(&believed, Mode::Apply), Some(Outcome::Draining(Why::Grace)));
         assert!(node.held());
+    });
+}
+
+/// The namespace as if berth had made it for the bundle `/run/job/bundle`.
+fn made() -> Node {
+    let bundle = PathBuf::from("/run/job/bundle");
+    fs::create_dir_all(&bundle).expect("bundle");
+    let node = Node::new();
+    let own = fs::metadata(&bundle).map(|data| FileId { dev: data.dev(), ino: data.ino() }).expect("bundle");
+    node.change(|record| {
+        record.origin = Origin::Created;
+        record.source = Source { path: bundle, bundle: Some(own), ..record.source.clone() };
+    });
+    node
+}
+
+#[test]
+fn one_that_was_made_stays_with_its_bundle_and_goes_with_it_though_the_directory_above_goes_too() {
+    isolated(|| {
+        let mut node = made();
+        let here = Sight { all: true, mounts: true, ..BLIND() };
+        assert_eq!(node.settle_as(&here, Mode::Apply), Some(Outcome::Kept(Why::EngineHoldsIt)));
+        fs::remove_dir_all("/run/job").expect("remove");
+        node.seen.clear();
+        let elsewhere = Sight { all: true, mounts: false, ..BLIND() };
+        assert_eq!(node.settle_as(&elsewhere, Mode::Apply), Some(Outcome::Kept(Why::Unobservable)));
+        assert_eq!(node.settle_as(&here, Mode::Apply), Some(Outcome::Released(Why::GoneAndEmpty)));
+    });
+}
+
+#[test]
+fn one_that_was_made_for_another_bundle_at_the_same_path_goes_and_one_without_that_knowledge_stays() {
+    isolated(|| {
+        let mut node = made();
+        let here = Sight { all: true, mounts: true, ..BLIND() };
+        fs::rename("/run/job", "/run/earlier").expect("rename");
+        fs::create_dir_all("/run/job/bundle").expect("another");
+        let known = node.record().expect("record");
+        node.change(|record| record.source.bundle = None);
+        assert_eq!(node.settle_as(&here, Mode::Apply), Some(Outcome::Kept(Why::EngineHoldsIt)));
+        node.change(|record| *record = known);
+        assert_eq!(node.settle_as(&here, Mode::Apply), Some(Outcome::Released(Why::GoneAndEmpty)));
     });
 }

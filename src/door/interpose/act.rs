@@ -7,24 +7,26 @@ use super::podman;
 use super::report::Failure;
 use super::setup::{self, Node};
 use super::trust::{self, Who};
-use crate::apply::{ApplyError, Keeper, PATIENCE, Pinned, Wanted};
-use crate::config::Interposer;
+use crate::apply::{ApplyError, Keeper, PATIENCE, Pinned, Sight, Wanted};
+use crate::config::{Config, Interposer};
 use crate::decide::decide;
+use crate::decide::facts::Facts;
 use crate::decide::policy::Profile;
 use crate::decide::verdict::{Plan, Reason, Verdict};
+use crate::exit::chain;
 use crate::fsutil::FileError;
-use crate::identity::{SandboxId, Scope};
+use crate::identity::{Engine, SandboxId, Scope};
 use crate::ledger::record::Origin;
 use crate::metrics;
 use crate::netns::{Netns as Namespace, PinState};
 use crate::oci::{Bundle, BundleError, Changes, Scan, edit};
 use crate::pin::PinName;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is known before the specification is read.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
-    pub(super) node: &'a Node,
+    pub(super) config: &'a Config,
     pub(super) grammar: Grammar,
     pub(super) entry: Option<&'a Interposer>,
     pub(super) create: &'a Create,
@@ -53,28 +55,48 @@ impl<'a> Asked<'a> {
         SandboxId::try_from(self.create.id.as_str()).ok().map(|id| PinName::of(&self.scope(), &id))
     }
 
-    /// Gathers and decides; changes nothing.
-    pub(super) fn examine(&self, spec: &Scan<'_>) -> Result<Examined<'a>, Failure> {
-        let scope = self.scope();
-        let Create { bundle, id, .. } = self.create;
-        let who = trust::who(&scope, id, &spec.values, || podman::infra(Path::new("/proc"), bundle, id, spec))?;
-        let profile = setup::profile(&self.node.config.policy, self.entry, Some(&who.pod.namespace));
-        let gathered = gather::gather(self.node, &scope, &who, bundle, spec);
-        let handler = self.entry.and_then(|entry| entry.handler.as_deref());
-        let verdict = decide(&gathered.facts(self.grammar, &scope, &who, handler, &spec.values), profile);
-        Ok(Examined { scope, who, profile, gathered, verdict })
+    /// Who the container is; nothing but the specification is looked at, and, on podman, its pod's other containers.
+    pub(super) fn who(&self, spec: &Scan<'_>) -> Result<Who, Failure> {
+        let Create { bundle, id, restores, .. } = self.create;
+        let infra = || podman::infra(Path::new("/proc"), bundle, id, spec);
+        Ok(trust::who(&self.scope(), id, *restores, &spec.values, infra)?)
     }
 
-    /// The whole way for one bundle. Holds: on `Err` its `config.json` is as it was; a pin that was made stays for the
-    /// lifecycle rule, which finds the engine's file gone when the engine gives up.
-    pub(super) fn act(&self, bundle: &Bundle, spec: &Scan<'_>) -> Result<Verdict, Failure> {
-        let examined = self.examine(spec)?;
+    /// The profile that holds for it; `None`: it is left byte for byte.
+    pub(super) fn profile(&self, who: &Who) -> Option<&'a Profile> {
+        setup::profile(&self.config.policy, self.entry, &who.pod.namespace)
+    }
+
+    /// Gathers and decides; changes nothing.
+    pub(super) fn examine(&self, node: &Node, spec: &Scan<'_>, who: Who, profile: Option<&'a Profile>) -> Examined<'a> {
+        let scope = self.scope();
+        let Create { bundle, id, .. } = self.create;
+        let gathered = gather::gather(node, &scope, &who, bundle, spec);
+        let group = if scope.engine == Engine::Podman { podman::pod(id, spec) } else { None };
+        let facts = Facts {
+            handler: setup::handler(self.entry),
+            group,
+            ..gathered.facts(self.grammar, &scope, &who, &spec.values)
+        };
+        let verdict = decide(&facts, profile);
+        Examined { scope, who, profile, gathered, verdict }
+    }
+
+    /// Carries the verdict out. Holds: on `Err` `config.json` is as it was; a pin that was made stays for the lifecycle
+    /// rule, which finds the engine's file gone when the engine gives up.
+    pub(super) fn act(
+        &self,
+        node: &Node,
+        bundle: &Bundle,
+        spec: &Scan<'_>,
+        examined: Examined<'_>,
+    ) -> Result<Verdict, Failure> {
         match &examined.verdict {
             Verdict::Leave(_) => {}
             Verdict::Refuse(refusal) => return Err(Failure::Refused(refusal.clone())),
             Verdict::Adjust(plan) => {
                 if plan.joins_pin() {
-                    self.ensure_pin(&examined)?;
+                    self.ensure_pin(node, &examined)?;
                 }
                 let text = edit(spec, &changes(plan, &examined.gathered.pin_path))?;
                 if text.as_bytes() != bundle.bytes() {
@@ -85,33 +107,39 @@ impl<'a> Asked<'a> {
         Ok(examined.verdict)
     }
 
-    fn ensure_pin(&self, examined: &Examined<'_>) -> Result<(), Failure> {
+    fn ensure_pin(&self, node: &Node, examined: &Examined<'_>) -> Result<(), Failure> {
         let no_source = || Failure::NoSource(examined.gathered.pin_path.clone().into());
-        let keeper = || self.node.keeper.as_ref().ok_or_else(no_source);
+        let keeper = || node.keeper.as_ref().ok_or_else(no_source);
+        let pin = |keeper, origin, source: &Path, netns: &Namespace| -> Result<(), Failure> {
+            Ok(self.pin(keeper, &node.sight, examined, origin, source, netns)?)
+        };
         match &examined.gathered.source {
             Source::Pinned => Ok(()),
-            Source::Open(file, netns) => Ok(self.pin(keeper()?, examined, Origin::Adopted, file, netns)?),
-            Source::New => self.create(keeper()?, examined),
-            Source::Broken(error) => Err(Failure::Netns(error.to_string())),
+            Source::Open(file, netns) => pin(keeper()?, Origin::Adopted, file, netns),
+            Source::New => {
+                let (bundle, netns) = self.create(keeper()?, examined)?;
+                pin(keeper()?, Origin::Created, &bundle, &netns)
+            }
+            Source::Broken(error) => Err(Failure::Netns(chain(error))),
             Source::None => Err(no_source()),
         }
     }
 
-    /// Makes a network namespace for the bundle and pins it.
-    fn create(&self, keeper: &Keeper, examined: &Examined<'_>) -> Result<(), Failure> {
+    /// Makes a network namespace for the bundle, which comes with it by its full path.
+    fn create(&self, keeper: &Keeper, examined: &Examined<'_>) -> Result<(PathBuf, Namespace), Failure> {
         let bundle = &self.create.bundle;
         let bundle = bundle.canonicalize().map_err(FileError::new("resolve", bundle)).map_err(BundleError::from)?;
         // One that was made for an earlier container of this id has had its occasion to go.
         if let PinState::Pinned(_) = keeper.store.state(&examined.gathered.name).map_err(ApplyError::from)? {
             return Err(Failure::Earlier(examined.gathered.pin_path.clone().into()));
         }
-        let netns = Namespace::create().map_err(ApplyError::from)?;
-        Ok(self.pin(keeper, examined, Origin::Created, &bundle, &netns)?)
+        Ok((bundle, Namespace::create().map_err(ApplyError::from)?))
     }
 
     fn pin(
         &self,
         keeper: &Keeper,
+        sight: &Sight,
         examined: &Examined<'_>,
         origin: Origin,
         source: &Path,
@@ -125,19 +153,19 @@ impl<'a> Asked<'a> {
             netns,
             origin,
             source,
-            forbidden: &self.node.sight.host,
+            forbidden: &sight.host,
             scope,
             sandbox: who.sandbox.as_str(),
             pod: &who.pod,
-            handler: self.entry.and_then(|entry| entry.handler.as_deref()).unwrap_or_default(),
+            handler: setup::handler(self.entry).unwrap_or_default(),
             door: door(self.grammar).as_str(),
             profile: profile.map(|profile| profile.name.as_str()).unwrap_or_default(),
             verdict: match origin {
                 Origin::Adopted => Reason::IdentityAndNetns,
                 Origin::Created => Reason::NetnsCreated,
             },
-            config: self.node.config.hash,
-            pid_ns: self.node.sight.pid_ns,
+            config: self.config.hash,
+            pid_ns: sight.pid_ns,
         };
         match keeper.pin(&wanted, PATIENCE) {
             Ok(Pinned::Now) => drop(metrics::PINNED.count()),

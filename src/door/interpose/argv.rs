@@ -27,6 +27,8 @@ pub(super) struct Create {
     pub root: String,
     /// Where the engine reads what went wrong.
     pub log: Option<Log>,
+    /// It goes on from a checkpoint.
+    pub restores: bool,
     /// The engine that says of itself that it runs this. A command line says so of shims, by the program that is to be
     /// given their events.
     pub engine: Option<Engine>,
@@ -59,7 +61,9 @@ const CRIO: &str = "crio";
 /// Global flags of OCI runtimes that take a value.
 const GLOBAL_VALUES: &[&str] = &["root", "log", "log-format", "criu", "rootless", "cgroup-manager"];
 /// Commands that create from a bundle.
-const CREATING: &[&str] = &["create", "run", "restore"];
+const CREATING: &[&str] = &["create", "run", RESTORE];
+/// That of them which goes on from a checkpoint.
+const RESTORE: &str = "restore";
 /// Other commands of OCI runtimes.
 const COMMANDS: &[&str] = &[
     "checkpoint",
@@ -127,7 +131,7 @@ fn shim(args: &[OsString]) -> Call {
     let Some(id) = id else { return Call::Pass };
     let root = namespace.map(text).unwrap_or_default();
     let engine = publisher.filter(|path| Path::new(path).ends_with(CRIO)).map(|_| Engine::CriO);
-    Call::Create(Create { bundle: PathBuf::from("."), id: text(id), root, log: None, engine })
+    Call::Create(Create { bundle: PathBuf::from("."), id: text(id), root, log: None, restores: false, engine })
 }
 
 /// `[global flags] create|run|restore [flags] ID`. Of a global flag that nobody here knows, the next argument is taken
@@ -135,7 +139,7 @@ fn shim(args: &[OsString]) -> Call {
 fn runtime(args: &[OsString]) -> Call {
     let mut words = Words::new(args, GLOBAL_VALUES);
     let (mut root, mut log, mut format, mut unknown) = (None, None, Format::Text, false);
-    let creating = loop {
+    let command = loop {
         let Some(word) = words.next() else { return Call::Pass };
         let known = matches!(&word, Word::Flag(name, _) if GLOBAL_VALUES.contains(name));
         match word {
@@ -147,22 +151,19 @@ fn runtime(args: &[OsString]) -> Call {
                 unknown = !known && value.is_none();
                 continue;
             }
-            Word::Plain(word) if CREATING.iter().any(|command| word == *command) => break true,
-            Word::Plain(word) if COMMANDS.iter().any(|command| word == *command) => break false,
+            Word::Plain(word) if CREATING.iter().any(|command| word == *command) => break word,
+            Word::Plain(word) if COMMANDS.iter().any(|command| word == *command) => return Call::Pass,
             Word::Plain(_) if unknown => {}
-            Word::Plain(_) => break false,
+            Word::Plain(_) => return Call::Pass,
         }
         unknown = false;
     };
-    if !creating {
-        return Call::Pass;
-    }
     let log = log.and_then(log_file).map(|path| Log { path, format });
-    create(words.rest, root.map(text).unwrap_or_default(), log)
+    create(words.rest, root.map(text).unwrap_or_default(), log, command == RESTORE)
 }
 
 /// What follows the command: flags, then the id. A plain word before a flag can be the value of one nobody here knows.
-fn create(args: &[OsString], root: String, log: Option<Log>) -> Call {
+fn create(args: &[OsString], root: String, log: Option<Log>, restores: bool) -> Call {
     let mut words = Words::new(args, CREATING_VALUES);
     let (mut bundle, mut id) = (None, None);
     while let Some(word) = words.next() {
@@ -175,7 +176,7 @@ fn create(args: &[OsString], root: String, log: Option<Log>) -> Call {
     }
     let Some(id) = id else { return Call::Pass };
     let bundle = bundle.map_or_else(|| PathBuf::from("."), PathBuf::from);
-    Call::Create(Create { bundle, id: text(id), root, log, engine: None })
+    Call::Create(Create { bundle, id: text(id), root, log, restores, engine: None })
 }
 
 /// crun also knows `file:PATH`, and two services by other prefixes.

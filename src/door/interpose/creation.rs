@@ -2,19 +2,18 @@
 
 use super::act::{Asked, words};
 use super::argv::Create;
-use super::name::Grammar;
 use super::occasion;
 use super::report::Failure;
 use super::setup::{self, Node, Places};
-use crate::config::{Config, Interposer};
+use crate::config::Config;
 use crate::decide::policy::OnFailure;
-use crate::decide::verdict::Verdict;
+use crate::decide::verdict::{Reason, Verdict};
 use crate::door::count;
 use crate::exit::chain;
 use crate::logging::{self, Line};
 use crate::metrics;
 use crate::oci::Bundle;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The log of interposers, in the state directory.
@@ -30,17 +29,14 @@ const ADVICE: &str =
     "(the profile says onFailure: Fail; repair the cause, or Ignore to run such containers unadjusted)";
 
 /// Does what there is to do for a creation. `Err` is what the engine is told instead of it.
-pub(super) fn prepare(name: &str, create: &Create, config: Config, places: Places) -> Result<(), String> {
+pub(super) fn prepare(name: &str, create: &Create, config: &Config, places: Places) -> Result<(), String> {
     let started = Instant::now();
-    let entry = setup::entry(&config, name).cloned();
-    let Some(policy) = setup::profile(&config.policy, entry.as_ref(), None).map(|profile| profile.on_failure) else {
-        return Ok(());
-    };
+    let entry = setup::entry(config, name);
+    // Until it is known whose the container is; then that profile's word counts.
+    let Some(mut policy) = setup::strictest(&config.policy, entry) else { return Ok(()) };
     let book = Book::of(&places);
-    let grammar = setup::grammar(entry.as_ref(), name);
-    let Some(result) = work(create, grammar, entry.as_ref(), config, places, &book).transpose() else {
-        return Ok(());
-    };
+    let asked = Asked { config, grammar: setup::grammar(entry, name), entry, create };
+    let Some(result) = work(&asked, places, &book, &mut policy).transpose() else { return Ok(()) };
     let line = Line::event("Create").with("as", name).with("id", &create.id);
     let (level, line, answer) = conclude(result, policy, line);
     book.note(level, &line.with("us", started.elapsed().as_micros()));
@@ -48,27 +44,24 @@ pub(super) fn prepare(name: &str, create: &Create, config: Config, places: Place
     answer
 }
 
-/// The way of one bundle. `Ok(None)`: it has no specification, and the delegate says best what it makes of that.
-fn work(
-    create: &Create,
-    grammar: Grammar,
-    entry: Option<&Interposer>,
-    config: Config,
-    places: Places,
-    book: &Book,
-) -> Result<Option<Verdict>, Failure> {
+/// The way of one bundle. `Ok(None)`: it has no specification, and the delegate says best what it makes of that. `policy`
+/// is what its profile wants on a failure, from when that is known.
+fn work(asked: &Asked<'_>, places: Places, book: &Book, policy: &mut OnFailure) -> Result<Option<Verdict>, Failure> {
     // By its full path, for the sentence that may have to be said.
-    let dir = std::path::absolute(&create.bundle).unwrap_or_else(|_| create.bundle.clone());
+    let dir = std::path::absolute(&asked.create.bundle).unwrap_or_else(|_| asked.create.bundle.clone());
     let Some(bundle) = Bundle::open(&dir)? else { return Ok(None) };
     let spec = bundle.scan()?;
-    let node = Node::open(config, places)?;
-    let asked = Asked { node: &node, grammar, entry, create };
+    let who = asked.who(&spec)?;
+    let Some(profile) = asked.profile(&who) else { return Ok(Some(Verdict::Leave(Reason::NotSelected))) };
+    *policy = profile.on_failure;
+    let node = Node::open(asked.config, places)?;
     if let Some(keeper) = &node.keeper {
         for line in occasion::settle(keeper, &node.sight, asked.own_pin().as_ref()) {
             book.note(log::Level::Info, &line);
         }
     }
-    asked.act(&bundle, &spec).map(Some)
+    let examined = asked.examine(&node, &spec, who, Some(profile));
+    asked.act(&node, &bundle, &spec, examined).map(Some)
 }
 
 /// Counts what came of it, and lets the failure policy speak: the line for the log, and the answer.
@@ -79,7 +72,8 @@ fn conclude(result: Result<Verdict, Failure>, policy: OnFailure, line: Line) -> 
             (log::Level::Info, said(line, &verdict), Ok(()))
         }
         Err(Failure::Refused(refusal)) => {
-            let line = line.with("verdict", "refuse").with("reason", refusal.as_str()).with("error", &refusal);
+            let line = line.with("verdict", "refuse").with("reason", refusal.as_str());
+            let line = listed(line, "contradictions", refusal.contradictions()).with("error", &refusal);
             let told = refusal.to_string();
             count::verdict(&Verdict::Refuse(refusal));
             (log::Level::Error, line, Err(told))
@@ -101,31 +95,43 @@ fn said(line: Line, verdict: &Verdict) -> Line {
     let (word, reason) = words(verdict);
     let line = line.with("verdict", word).with("reason", reason);
     let Verdict::Adjust(plan) = verdict else { return line };
-    let listed =
-        |line: Line, key, names: &[String]| if names.is_empty() { line } else { line.with(key, names.join(",")) };
     let line = listed(line, "contradictions", &plan.contradictions);
     let line = listed(line, "dropped", &plan.dropped);
     if plan.stray { line.with("stray", true) } else { line }
 }
 
-/// Where interposers leave what they did. Nobody is there to be told that it cannot be written, and no container depends
-/// on it.
+fn listed(line: Line, key: &str, names: &[String]) -> Line {
+    if names.is_empty() { line } else { line.with(key, names.join(",")) }
+}
+
+/// Where interposers leave what they did, if nobody else can write there. Nobody is there to be told that it cannot be
+/// written, and no container depends on it.
 struct Book {
     log: PathBuf,
     counts: PathBuf,
+    dir: PathBuf,
 }
 
 impl Book {
     fn of(places: &Places) -> Self {
-        let file = |name: &str| Path::new(&places.state_dir).join(name);
-        Self { log: file(LOG), counts: file(COUNTS) }
+        let dir = places.state_dir.clone();
+        Self { log: dir.join(LOG), counts: dir.join(COUNTS), dir }
+    }
+
+    /// At the end: the first creation makes the directory.
+    fn is_safe(&self) -> bool {
+        crate::ledger::check_owner(&self.dir).is_ok()
     }
 
     fn note(&self, level: log::Level, line: &Line) {
-        logging::append(&self.log, level, line).unwrap_or_default();
+        if self.is_safe() {
+            logging::append(&self.log, level, line).unwrap_or_default();
+        }
     }
 
     fn count(&self) {
-        metrics::add_to(&self.counts, COUNT_PATIENCE).unwrap_or_default();
+        if self.is_safe() {
+            metrics::add_to(&self.counts, COUNT_PATIENCE).map(drop).unwrap_or_default();
+        }
     }
 }

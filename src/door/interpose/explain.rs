@@ -24,6 +24,9 @@ pub struct Question {
     pub name: Option<String>,
     /// The id; `None`: by the bundle's directory, as the engines lay it out.
     pub id: Option<String>,
+    /// The root directory of an OCI runtime, or containerd's namespace, in which ids are unique; `None`: that of
+    /// containerd's bundles by their directory, and of others none, which is right where pins' names carry none.
+    pub root: Option<String>,
 }
 
 /// The answer. Annotations by key: which values they have can be secret, and is in the file.
@@ -62,17 +65,18 @@ pub struct Explained {
 ///
 /// # Errors
 /// What would be told to the engine in the place of an answer, or that there is no `config.json`.
-pub fn explain(question: &Question, config: Config, places: Places) -> Result<Explained, Failure> {
+pub fn explain(question: &Question, config: &Config, places: Places) -> Result<Explained, Failure> {
     let name = question.name.as_deref().unwrap_or_default();
-    let entry = setup::entry(&config, name).cloned();
-    let grammar = setup::grammar(entry.as_ref(), name);
+    let entry = setup::entry(config, name);
+    let grammar = setup::grammar(entry, name);
     let bundle = Bundle::open(&question.bundle)?.ok_or_else(|| Failure::NoSpec(question.bundle.clone()))?;
     let spec = bundle.scan()?;
-    let create =
-        Create { engine: manager(&spec), ..create(question, grammar, entry.as_ref().map(|entry| entry.engine)) };
+    let create = Create { engine: manager(&spec), ..create(question, grammar, entry.map(|entry| entry.engine)) };
     let node = Node::look(config, places)?;
-    let asked = Asked { node: &node, grammar, entry: entry.as_ref(), create: &create };
-    let examined = asked.examine(&spec)?;
+    let asked = Asked { config, grammar, entry, create: &create };
+    let who = asked.who(&spec)?;
+    let profile = asked.profile(&who);
+    let examined = asked.examine(&node, &spec, who, profile);
     let mut explained = unchanged(bundle.path(), &spec, &examined);
     match examined.verdict {
         Verdict::Leave(_) => {}
@@ -132,12 +136,13 @@ fn create(question: &Question, grammar: Grammar, engine: Option<Engine>) -> Crea
         None => own,
     };
     let containerd = engine == Some(Engine::Containerd) || (engine.is_none() && parent == CONTAINERD_CRI_NAMESPACE);
-    let root = match (containerd, grammar) {
-        (false, _) => String::new(),
-        (true, Grammar::Shim) => parent,
-        (true, Grammar::Runtime) => format!("/{parent}"),
+    let root = match (&question.root, containerd, grammar) {
+        (Some(root), ..) => root.clone(),
+        (None, false, _) => String::new(),
+        (None, true, Grammar::Shim) => parent,
+        (None, true, Grammar::Runtime) => format!("/{parent}"),
     };
-    Create { bundle: question.bundle.clone(), id, root, log: None, engine: None }
+    Create { bundle: question.bundle.clone(), id, root, log: None, restores: false, engine: None }
 }
 
 /// The engine that would run it, by its own word in the specification. Not what an interposer goes by: an author can

@@ -3,14 +3,13 @@
 use super::name::Grammar;
 use super::setup::Node;
 use super::trust::Who;
-use crate::apply::{Keeper, netns_id};
+use crate::apply::{Keeper, is_bundle, netns_id};
 use crate::decide::facts::{Annotations, Door, Facts, Lead, Network, Swap};
 use crate::identity::{Engine, Role, SandboxId, Scope};
-use crate::ledger::record::FileId;
+use crate::ledger::record::Origin;
 use crate::netns::{Netns, NetnsError, NetnsId, Peek, PinState};
 use crate::oci::Scan;
 use crate::pin::PinName;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where the pod's namespace can be had from.
@@ -44,7 +43,6 @@ impl Gathered {
         grammar: Grammar,
         scope: &Scope,
         who: &'a Who,
-        handler: Option<&'a str>,
         annotations: &'a dyn Annotations,
     ) -> Facts<'a> {
         Facts {
@@ -53,8 +51,8 @@ impl Gathered {
             role: who.role,
             sandbox: &who.sandbox,
             pod: &who.pod,
-            // An interposer is not told it, if not by its entry: its name stands for it.
-            handler,
+            handler: None,
+            group: None,
             annotations,
             network: self.network.clone(),
             swap: self.swap,
@@ -114,8 +112,9 @@ impl Look<'_> {
     /// Whether the record says that the pinned namespace `id` was made for this very bundle.
     fn made_for(&self, bundle: &Path, id: NetnsId) -> bool {
         let record = self.keeper.and_then(|keeper| keeper.ledger.get(self.name).ok()?);
-        let own = std::fs::metadata(bundle).ok().map(|data| FileId { dev: data.dev(), ino: data.ino() });
-        record.is_some_and(|record| own.is_some() && record.source.bundle == own && netns_id(record.netns) == id)
+        record.is_some_and(|record| {
+            record.origin == Origin::Created && netns_id(record.netns) == id && is_bundle(&record, bundle)
+        })
     }
 
     /// The path is the engine's own file, which is adopted.

@@ -4,7 +4,7 @@
 //! bundle's `config.json` by what [`crate::decide`] says of facts whose source an author cannot reach (`trust`); then
 //! it becomes the program it stands for, under the same pid. Everything else it becomes at once.
 //!
-//! Synchronous and silent: no thread, no async runtime, nothing on standard output or error unless the creation fails,
+//! Synchronous and silent: no thread but that of [`crate::netns::Netns::create`], no async runtime, nothing on standard output or error unless the creation fails,
 //! standard input untouched. What it did is one line in `interpose.log` in the state directory.
 
 mod act;
@@ -100,7 +100,7 @@ impl Interposer {
         };
         if let Call::Create(create) = &call {
             let config = config.map_err(|error| told(error.into()))?;
-            creation::prepare(&name, create, config, places)?;
+            creation::prepare(&name, create, &config, places)?;
         }
         let source = super::exec::replace(&program, &args);
         Err(told(delegate::DelegateError::Exec { path: program, source }.into()))

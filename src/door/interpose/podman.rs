@@ -27,7 +27,7 @@ const ID_LEN: usize = 64;
 /// side by side, as `<id>/userdata`.
 #[must_use]
 pub(super) fn infra(proc: &Path, bundle: &Path, id: &str, spec: &Scan<'_>) -> Option<SandboxId> {
-    if in_pod(id, spec) && lacks_key(id, spec) {
+    if pod(id, spec).is_some() && lacks_key(id, spec) {
         return SandboxId::try_from(id).ok();
     }
     let bundles = std::path::absolute(bundle).ok()?.parent()?.parent()?.to_owned();
@@ -35,24 +35,23 @@ pub(super) fn infra(proc: &Path, bundle: &Path, id: &str, spec: &Scan<'_>) -> Op
     let is_infra = |other: &String| {
         let Ok(Some(bundle)) = Bundle::open(&bundles.join(other).join("userdata")) else { return false };
         let Ok(spec) = bundle.scan() else { return false };
-        lacks_key(other, &spec) && (in_pod(other, &spec) || claimed == Some(other))
+        lacks_key(other, &spec) && (pod(other, &spec).is_some() || claimed == Some(other))
     };
     let mut joined = spec.joined.iter().filter_map(|path| container_of(proc, path));
     joined.find(is_infra).and_then(|id| SandboxId::try_from(id.as_str()).ok())
 }
 
-/// podman has put the container `id` into the cgroup of a pod: `<parent>/<pod>/libpod-<id>`, or in systemd's words
-/// `<slice>-libpod_pod_<pod>.slice:libpod:<id>`.
-fn in_pod(id: &str, spec: &Scan<'_>) -> bool {
-    let pod = |path: &str| {
-        let path = path.strip_suffix(id)?;
-        let pod = match path.strip_suffix(":libpod:") {
-            Some(slice) => slice.strip_suffix(".slice")?.rsplit_once("-libpod_pod_")?.1,
-            None => path.strip_suffix("/libpod-")?.rsplit_once('/')?.1,
-        };
-        is_id(pod).then_some(())
+/// The pod into whose cgroup podman has put the container `id`: `<parent>/<pod>/libpod-<id>`, or in systemd's words
+/// `<slice>-libpod_pod_<pod>.slice:libpod:<id>`. In a pod without an infra container it is also what podman writes under
+/// its key.
+#[must_use]
+pub(super) fn pod<'a>(id: &str, spec: &'a Scan<'_>) -> Option<&'a str> {
+    let path = spec.cgroups_path.as_deref()?.strip_suffix(id)?;
+    let pod = match path.strip_suffix(":libpod:") {
+        Some(slice) => slice.strip_suffix(".slice")?.rsplit_once("-libpod_pod_")?.1,
+        None => path.strip_suffix("/libpod-")?.rsplit_once('/')?.1,
     };
-    spec.cgroups_path.as_deref().and_then(pod).is_some()
+    Some(pod).filter(|pod| is_id(pod))
 }
 
 /// Its own id is what berth writes.

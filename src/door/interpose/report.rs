@@ -42,7 +42,7 @@ pub enum Failure {
     #[error("pin {}: there is no network namespace to pin", .0.display())]
     NoSource(PathBuf),
     /// The path is still that of the namespace of another container that had the id.
-    #[error("pin {}: an earlier container of this id still has tasks in it; end them, or take another id", .0.display())]
+    #[error("pin {}: is still that of an earlier container of this id; `berth gc` says what keeps it, and lets it go if it may", .0.display())]
     Earlier(PathBuf),
     /// The decision.
     #[error("{0}")]

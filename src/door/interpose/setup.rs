@@ -3,7 +3,7 @@
 use super::name;
 use crate::apply::{ApplyError, Keeper, Sight};
 use crate::config::{self, Config, ConfigError, DEFAULT_PATH, Interposer, PUBLISHED};
-use crate::decide::policy::{Policy, Profile};
+use crate::decide::policy::{OnFailure, Policy, Profile};
 use crate::identity::Engine;
 use crate::{ledger, netns};
 use std::path::{Path, PathBuf};
@@ -35,13 +35,25 @@ impl Places {
     /// good; where there is neither, the defaults.
     ///
     /// # Errors
-    /// The file is broken, and no good one was published.
+    /// The file is broken and no good one was published, or there is no file and the published one is broken.
     pub fn load(&self) -> Result<Config, ConfigError> {
-        let published = self.state_dir.join(PUBLISHED);
         match Config::load(self.config.as_deref()) {
             Ok(config) if config.is_from_file() => Ok(config),
-            Ok(default) => Ok(Config::load(Some(&published)).unwrap_or(default)),
-            Err(error) => Config::load(Some(&published)).map_err(|_| error),
+            Ok(default) => Ok(self.published()?.unwrap_or(default)),
+            Err(error) => self.published().ok().flatten().ok_or(error),
+        }
+    }
+
+    /// What the daemon has left, if it has. In a directory that others can write nobody's word is taken for the daemon's;
+    /// pinning there is refused with the reason.
+    fn published(&self) -> Result<Option<Config>, ConfigError> {
+        if ledger::check_owner(&self.state_dir).is_err() {
+            return Ok(None);
+        }
+        match Config::load(Some(&self.state_dir.join(PUBLISHED))) {
+            Ok(config) => Ok(Some(config)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -57,8 +69,6 @@ impl Places {
 /// The node as this process finds it.
 #[derive(Debug)]
 pub(super) struct Node {
-    /// The configuration.
-    pub config: Config,
     /// Where things are.
     pub places: Places,
     /// What can be seen from here.
@@ -72,18 +82,18 @@ impl Node {
     ///
     /// # Errors
     /// [`Keeper::open`].
-    pub(super) fn open(config: Config, places: Places) -> Result<Self, ApplyError> {
+    pub(super) fn open(config: &Config, places: Places) -> Result<Self, ApplyError> {
         let keeper = Keeper::open(&places.state_dir, &places.netns_dir)?;
-        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper: Some(keeper), config, places })
+        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper: Some(keeper), places })
     }
 
     /// The node as it is; nothing is made.
     ///
     /// # Errors
     /// [`Keeper::open_existing`].
-    pub(super) fn look(config: Config, places: Places) -> Result<Self, ApplyError> {
+    pub(super) fn look(config: &Config, places: Places) -> Result<Self, ApplyError> {
         let keeper = Keeper::open_existing(&places.state_dir, &places.netns_dir)?;
-        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper, config, places })
+        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper, places })
     }
 }
 
@@ -93,15 +103,29 @@ pub(super) fn entry<'a>(config: &'a Config, name: &str) -> Option<&'a Interposer
     config.interposers.get(name)
 }
 
-/// The profile for pods of `namespace`; where that is not known, the one that says what happens on failure.
+/// The profile for pods of `namespace`.
 #[must_use]
-pub(super) fn profile<'a>(
-    policy: &'a Policy,
-    entry: Option<&Interposer>,
-    namespace: Option<&str>,
-) -> Option<&'a Profile> {
-    let named = entry.and_then(|entry| entry.profile.as_deref());
-    policy.interposed(named, entry.and_then(|entry| entry.handler.as_deref()), namespace)
+pub(super) fn profile<'a>(policy: &'a Policy, entry: Option<&'a Interposer>, namespace: &str) -> Option<&'a Profile> {
+    policy.interposed(profile_name(entry), handler(entry), namespace)
+}
+
+/// What is done on a failure before it is known whose the container is: it fails, unless no profile that it may fall under
+/// wants that. `None`: it can fall under none.
+#[must_use]
+pub(super) fn strictest(policy: &Policy, entry: Option<&Interposer>) -> Option<OnFailure> {
+    let mut candidates = policy.candidates(profile_name(entry), handler(entry)).map(|profile| profile.on_failure);
+    let first = candidates.next()?;
+    Some(candidates.fold(first, |one, other| if one == OnFailure::Fail { one } else { other }))
+}
+
+fn profile_name(entry: Option<&Interposer>) -> Option<&str> {
+    entry?.profile.as_deref()
+}
+
+/// The runtime handler that the interposer stands for, where its entry says it.
+#[must_use]
+pub(super) fn handler(entry: Option<&Interposer>) -> Option<&str> {
+    entry?.handler.as_deref()
 }
 
 /// The command line of the interposer `name`.

@@ -83,13 +83,15 @@ fn namespace(grammar: Grammar, root: &str) -> &str {
 }
 
 /// Who the container is that is created under `id` in `scope`. `infra` finds the infra container of its pod, and is
-/// asked on podman alone.
+/// asked on podman alone. One that is restored is no sandbox on CRI-O: there a checkpoint's annotations come after the
+/// engine's, but for those that say whose member it is.
 ///
 /// # Errors
 /// [`Unclear`]: the engine's keys do not make sense, so nothing can be vouched for.
 pub(super) fn who(
     scope: &Scope,
     id: &str,
+    restored: bool,
     annotations: &BTreeMap<String, String>,
     infra: impl FnOnce() -> Option<SandboxId>,
 ) -> Result<Who, Unclear> {
@@ -112,7 +114,7 @@ pub(super) fn who(
             None => (Role::Standalone, own, PodRef::default()),
         },
         Engine::CriO => match (get(NAME), get(CRIO_SANDBOX_ID)) {
-            (Some(INFRA), _) => (Role::Sandbox, own, pod(KUBELET_POD)),
+            (Some(INFRA), _) if !restored => (Role::Sandbox, own, pod(KUBELET_POD)),
             // Every sandbox has the name; a member has the one that the kubelet gave it, and other clients may give none.
             (Some(_), _) | (None, Some(_)) => (Role::Member, member(CRIO_SANDBOX_ID)?, pod(KUBELET_POD)),
             (None, None) => (Role::Standalone, own, PodRef::default()),

@@ -85,6 +85,7 @@ impl Gathered {
             sandbox: &pod.sandbox,
             pod: &pod.pod,
             handler: Some(&pod.handler),
+            group: None,
             annotations,
             network: self.network.clone(),
             swap: session.swap,

@@ -34,7 +34,7 @@ fn infra() -> Option<SandboxId> {
 
 /// What a runtime reads in the end.
 fn told(engine: Engine, id: &str, annotations: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let who = who(&Scope::cri(engine), id, annotations, infra).expect("the engine's keys stand");
+    let who = who(&Scope::cri(engine), id, false, annotations, infra).expect("the engine's keys stand");
     let facts = Facts {
         door: Door::Runtime,
         engine,
@@ -42,13 +42,14 @@ fn told(engine: Engine, id: &str, annotations: &BTreeMap<String, String>) -> BTr
         sandbox: &who.sandbox,
         pod: &who.pod,
         handler: None,
+        group: None,
         annotations,
         network: Network::Own { lead: Lead::Own },
         swap: Swap::Possible,
         pin_path: "/run/netns/berth-x",
     };
     let config = Config::parse(DEFAULT_TEXT, "default").expect("default");
-    let profile = config.policy.interposed(None, None, Some(&who.pod.namespace));
+    let profile = config.policy.interposed(None, None, &who.pod.namespace);
     let Verdict::Adjust(plan) = decide(&facts, profile) else { panic!("selected whatever it claims") };
     assert_eq!(plan.netns, Netns::Swap);
     let mut told = annotations.clone();
@@ -59,7 +60,7 @@ fn told(engine: Engine, id: &str, annotations: &BTreeMap<String, String>) -> BTr
 
 fn check(engine: Engine, id: &str, trusted: &[(&str, &str)]) {
     let honest = told(engine, id, &map(trusted));
-    let who = who(&Scope::cri(engine), id, &map(trusted), infra).expect("clear");
+    let who = who(&Scope::cri(engine), id, false, &map(trusted), infra).expect("clear");
     let identity = Identity { role: who.role, sandbox: &who.sandbox, pod: &who.pod };
     let claims: Vec<_> = CLAIMS.iter().filter(|(key, _)| !trusted.iter().any(|(own, _)| own == key)).copied().collect();
     let mut forgeries: Vec<Vec<_>> = claims.iter().map(|claim| vec![*claim]).collect();

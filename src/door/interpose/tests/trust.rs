@@ -13,7 +13,7 @@ fn ask(engine: Engine, pairs: &[(&str, &str)]) -> Result<Who, Unclear> {
         Engine::Containerd | Engine::CriO => Scope::cri(engine),
         Engine::Podman | Engine::Other => Scope { engine, root: "/run/crun".into() },
     };
-    who(&scope, "own", &map(pairs), || SandboxId::try_from("infra").ok())
+    who(&scope, "own", false, &map(pairs), || SandboxId::try_from("infra").ok())
 }
 
 const TYPE: &str = "io.kubernetes.cri.container-type";
@@ -55,7 +55,8 @@ fn podmans_containers_are_what_its_infra_containers_say() {
     for (infra, role, sandbox) in
         [(Some("own"), Role::Sandbox, "own"), (Some("infra"), Role::Member, "infra"), (None, Role::Standalone, "own")]
     {
-        let who = who(&scope, "own", &claims, || infra.and_then(|id| SandboxId::try_from(id).ok())).expect("clear");
+        let who =
+            who(&scope, "own", false, &claims, || infra.and_then(|id| SandboxId::try_from(id).ok())).expect("clear");
         assert_eq!((who.role, who.sandbox.as_str()), (role, sandbox), "{infra:?}");
     }
 }
@@ -92,7 +93,14 @@ fn what_makes_no_sense_is_said_and_not_guessed() {
     assert!(text(Engine::Containerd, &[(TYPE, "container")]).contains("sandbox-id: is missing"));
     assert!(text(Engine::CriO, &[(NAME, "app"), (CRIO_ID, "own")]).contains("names the container itself"));
     assert!(text(Engine::CriO, &[(NAME, "app"), (CRIO_ID, "../x")]).contains("has '.' at position 0"));
-    assert!(who(&Scope::cri(Engine::CriO), "a/b", &map(&[]), || None).is_err());
+    assert!(who(&Scope::cri(Engine::CriO), "a/b", false, &map(&[]), || None).is_err());
+}
+
+#[test]
+fn what_goes_on_from_a_checkpoint_on_cri_o_is_no_sandbox() {
+    let claims = map(&[(NAME, "POD"), (CRIO_ID, "s1")]);
+    let restored = who(&Scope::cri(Engine::CriO), "own", true, &claims, || None).expect("clear");
+    assert_eq!((restored.role, restored.sandbox.as_str()), (Role::Member, "s1"));
 }
 
 #[test]
@@ -100,7 +108,7 @@ fn containerds_keys_count_in_its_cri_namespace_alone() {
     let claims = map(&[(TYPE, "container"), (ID, "s1")]);
     for root in ["moby", "default", ""] {
         let scope = Scope { engine: Engine::Containerd, root: root.into() };
-        assert_eq!(who(&scope, "own", &claims, || None).expect("clear").role, Role::Standalone, "{root}");
+        assert_eq!(who(&scope, "own", false, &claims, || None).expect("clear").role, Role::Standalone, "{root}");
     }
 }
 
