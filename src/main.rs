@@ -16,9 +16,6 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
 fn main() -> ExitCode {
     let argv: Vec<_> = std::env::args_os().collect();
     if let Some(interposer) = Interposer::by_name(&argv) {
