@@ -1,8 +1,9 @@
 //! Network namespaces of berth's own making, for containers that ask for a new one.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::isolated;
 use crate::stage::{
@@ -17,6 +18,16 @@ const NEW: &str = r#"{"type":"network"}"#;
 fn create(berth: &Path, dir: &Path, id: &str, yaml: &str) -> Output {
     let args = ["--root", "/run/runc/default", "create", "--bundle", dir.to_str().unwrap(), id];
     command(berth, &args).env("BERTH_CONFIG", configured(yaml)).output().unwrap()
+}
+
+/// A process in the namespace at a path, until its standard input ends.
+fn task_in(netns: &str) -> Child {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net={netns}")).args(["sh", "-c", "echo in; read end"]);
+    let mut task = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut joined = String::new();
+    BufReader::new(task.stdout.take().unwrap()).read_line(&mut joined).unwrap();
+    task
 }
 
 fn records() -> usize {
@@ -49,10 +60,7 @@ isolated! {
         let (berth, dir) = (interposer("berth-runc"), bundle("d1", &[], NEW));
         assert_delegated(&create(&berth, &dir, "d1", CREATE));
         let pin = path(&dir).unwrap();
-        let mut task = Command::new("nsenter").arg(format!("--net={pin}")).args(["sh", "-c", "echo in; read end"])
-            .stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut joined = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(task.stdout.take().unwrap()), &mut joined).unwrap();
+        let mut task = task_in(&pin);
         fs::remove_dir_all(&dir).unwrap();
         let gc = || Command::new(env!("CARGO_BIN_EXE_berth")).arg("gc").output().unwrap();
         assert!(gc().status.success() && Path::new(&pin).exists(), "a task is left: {:?}", gc());
@@ -84,10 +92,7 @@ isolated! {
         let (berth, dir) = (interposer("berth-runc"), bundle("d1", &[], NEW));
         assert_delegated(&create(&berth, &dir, "d1", CREATE));
         let pin = path(&dir).unwrap();
-        let mut task = Command::new("nsenter").arg(format!("--net={pin}")).args(["sh", "-c", "echo in; read end"])
-            .stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut joined = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(task.stdout.take().unwrap()), &mut joined).unwrap();
+        let mut task = task_in(&pin);
         fs::rename(&dir, "/run/bundles/earlier").unwrap();
         fs::remove_file("/run/record.status").unwrap();
         let dir = bundle("d1", &[], NEW);
