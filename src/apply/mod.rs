@@ -21,6 +21,7 @@ use crate::ledger::record::FileId;
 use crate::ledger::{Ledger, LedgerError};
 use crate::netns::{NetnsError, NetnsId, Store};
 use crate::pin::PinName;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -103,4 +104,9 @@ pub fn netns_id(file: FileId) -> NetnsId {
 
 fn file_id(id: NetnsId) -> FileId {
     FileId { dev: id.dev, ino: id.ino }
+}
+
+/// The file that was looked at.
+fn id_of(data: &std::fs::Metadata) -> FileId {
+    FileId { dev: data.dev(), ino: data.ino() }
 }

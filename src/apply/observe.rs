@@ -1,8 +1,8 @@
 //! Looking at what the lifecycle rule asks about: pins, sources, tasks. Changes nothing.
 
-use super::{ApplyError, Keeper, file_id};
+use super::{ApplyError, Keeper, file_id, id_of};
 use crate::clock::Boottime;
-use crate::ledger::record::{FileId, Origin, Record};
+use crate::ledger::record::{Origin, Record};
 use crate::lifecycle::{Facts, Pin, Source, Tasks};
 use crate::netns::{InUse, Netns, NetnsError, NetnsId, Occupancy, PinState, host_ids, in_use};
 use crate::pin::PinName;
@@ -185,8 +185,4 @@ fn gone(record: &Record, seen: bool) -> Source {
     let parent = record.source.path.parent().unwrap_or(Path::new("/"));
     let same = std::fs::metadata(parent).is_ok_and(|data| id_of(&data) == record.source.parent);
     if same || seen { Source::Gone } else { Source::Unobservable }
-}
-
-fn id_of(data: &std::fs::Metadata) -> FileId {
-    FileId { dev: data.dev(), ino: data.ino() }
 }

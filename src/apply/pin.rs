@@ -1,6 +1,6 @@
 //! Making a pin with its record.
 
-use super::{ApplyError, Keeper, file_id};
+use super::{ApplyError, Keeper, file_id, id_of};
 use crate::clock::Boottime;
 use crate::decide::verdict::Reason;
 use crate::fsutil::{FileError, Lock};
@@ -8,7 +8,6 @@ use crate::ledger::LedgerError;
 use crate::ledger::record::{FileId, Origin, Pod, Record, Source, VERSION};
 use crate::netns::{Netns, NetnsError, NetnsId, PinState};
 use crate::pin::PinName;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -151,9 +150,9 @@ impl Wanted<'_> {
         let parent = self.source.parent().unwrap_or(Path::new("/"));
         let bundle = match self.origin {
             Origin::Adopted => None,
-            Origin::Created => Some(id_of("look at the bundle", self.source)?),
+            Origin::Created => Some(look_up("look at the bundle", self.source)?),
         };
-        let parent = id_of("look at the directory of the source of a network namespace", parent)?;
+        let parent = look_up("look at the directory of the source of a network namespace", parent)?;
         Ok(Source { path: self.source.to_owned(), parent, bundle })
     }
 
@@ -187,7 +186,7 @@ impl Wanted<'_> {
 }
 
 /// The file or directory at a path; `what` says what is asked for.
-fn id_of(what: &'static str, path: &Path) -> Result<FileId, ApplyError> {
+fn look_up(what: &'static str, path: &Path) -> Result<FileId, ApplyError> {
     let data = std::fs::metadata(path).map_err(FileError::new(what, path)).map_err(LedgerError::from)?;
-    Ok(FileId { dev: data.dev(), ino: data.ino() })
+    Ok(id_of(&data))
 }

@@ -5,3 +5,4 @@ mod count;
 pub mod exec;
 pub mod interpose;
 pub mod nri;
+mod said;

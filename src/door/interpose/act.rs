@@ -187,12 +187,3 @@ pub(super) fn changes(plan: &Plan, pin_path: &str) -> Changes {
         network_path: plan.joins_pin().then(|| pin_path.to_owned()),
     }
 }
-
-/// A verdict in two words for the log.
-pub(super) fn words(verdict: &Verdict) -> (&'static str, &'static str) {
-    match verdict {
-        Verdict::Leave(reason) => ("leave", reason.as_str()),
-        Verdict::Adjust(plan) => ("adjust", Reason::as_str(plan.reason())),
-        Verdict::Refuse(refusal) => ("refuse", refusal.as_str()),
-    }
-}

@@ -1,6 +1,6 @@
 //! What is done before a creation is handed on: the work, its line in the log, its counts, and the failure policy.
 
-use super::act::{Asked, words};
+use super::act::Asked;
 use super::argv::Create;
 use super::occasion;
 use super::report::Failure;
@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::decide::policy::OnFailure;
 use crate::decide::verdict::{Reason, Verdict};
 use crate::door::count;
+use crate::door::said::said;
 use crate::exit::chain;
 use crate::logging::{self, Line};
 use crate::metrics;
@@ -69,14 +70,13 @@ fn conclude(result: Result<Verdict, Failure>, policy: OnFailure, line: Line) -> 
     match result {
         Ok(verdict) => {
             count::verdict(&verdict);
-            (log::Level::Info, said(line, &verdict), Ok(()))
+            (log::Level::Info, told(line, &verdict), Ok(()))
         }
         Err(Failure::Refused(refusal)) => {
-            let line = line.with("verdict", "refuse").with("reason", refusal.as_str());
-            let line = listed(line, "contradictions", refusal.contradictions()).with("error", &refusal);
-            let told = refusal.to_string();
-            count::verdict(&Verdict::Refuse(refusal));
-            (log::Level::Error, line, Err(told))
+            let cause = refusal.to_string();
+            let verdict = Verdict::Refuse(refusal);
+            count::verdict(&verdict);
+            (log::Level::Error, told(line, &verdict).with("error", &cause), Err(cause))
         }
         Err(failure) => {
             let cause = chain(&failure);
@@ -91,17 +91,10 @@ fn conclude(result: Result<Verdict, Failure>, policy: OnFailure, line: Line) -> 
     }
 }
 
-fn said(line: Line, verdict: &Verdict) -> Line {
-    let (word, reason) = words(verdict);
-    let line = line.with("verdict", word).with("reason", reason);
-    let Verdict::Adjust(plan) = verdict else { return line };
-    let line = listed(line, "contradictions", &plan.contradictions);
-    let line = listed(line, "dropped", &plan.dropped);
-    if plan.stray { line.with("stray", true) } else { line }
-}
-
-fn listed(line: Line, key: &str, names: &[String]) -> Line {
-    if names.is_empty() { line } else { line.with(key, names.join(",")) }
+/// With what only an interposer says there.
+fn told(line: Line, verdict: &Verdict) -> Line {
+    let line = said(line, verdict);
+    if matches!(verdict, Verdict::Adjust(plan) if plan.stray) { line.with("stray", true) } else { line }
 }
 
 /// Where interposers leave what they did, if nobody else can write there. Nobody is there to be told that it cannot be

@@ -1,6 +1,6 @@
 //! What the door would do with a bundle, and why. Changes nothing.
 
-use super::act::{Asked, Examined, changes, words};
+use super::act::{Asked, Examined, changes};
 use super::argv::Create;
 use super::gather::Source;
 use super::name::Grammar;
@@ -8,6 +8,7 @@ use super::report::Failure;
 use super::setup::{self, Node, Places};
 use crate::config::Config;
 use crate::decide::verdict::Verdict;
+use crate::door::said::words;
 use crate::exit::chain;
 use crate::identity::{CONTAINERD_CRI_NAMESPACE, Engine, Role};
 use crate::oci::{Bundle, Scan, edit};

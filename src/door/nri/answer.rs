@@ -5,29 +5,11 @@ use super::{Failure, Member};
 use crate::decide::policy::OnFailure;
 use crate::decide::verdict::{Netns, Plan, Reason, Verdict};
 use crate::door::count;
+use crate::door::said::said;
 use crate::exit::chain;
 use crate::logging::Line;
 use crate::nri::{Answer, Refusal, RefusalCode, api};
 use std::time::Instant;
-
-/// Adds a verdict and the time it took to a line.
-fn said(line: Line, verdict: &Verdict, started: Instant) -> Line {
-    let (word, reason, contradictions) = match verdict {
-        Verdict::Leave(reason) => ("leave", reason.as_str(), &[][..]),
-        Verdict::Adjust(plan) => ("adjust", plan.reason().as_str(), &plan.contradictions[..]),
-        Verdict::Refuse(refusal) => ("refuse", refusal.as_str(), refusal.contradictions()),
-    };
-    let mut line = line.with("verdict", word).with("reason", reason);
-    if !contradictions.is_empty() {
-        line = line.with("contradictions", contradictions.join(","));
-    }
-    if let Verdict::Adjust(Plan { dropped, .. }) = verdict
-        && !dropped.is_empty()
-    {
-        line = line.with("dropped", dropped.join(","));
-    }
-    line.with("us", started.elapsed().as_micros())
-}
 
 /// The line about a sandbox, which NRI cannot change: it is pinned or left.
 pub(super) fn sandbox(line: Line, verdict: &Verdict, started: Instant) -> Line {
@@ -56,7 +38,7 @@ pub(super) fn container(
     if let Some((failure, policy)) = failed {
         return on_failure(pod, line, &failure, policy, started);
     }
-    let line = said(line, &verdict, started);
+    let line = said(line, &verdict).with("us", started.elapsed().as_micros());
     count::verdict(&verdict);
     match verdict {
         Verdict::Refuse(refusal) => {
