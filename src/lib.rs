@@ -10,6 +10,7 @@ pub mod decide;
 pub mod dialect;
 pub mod door;
 pub mod exit;
+pub mod finding;
 pub mod fsutil;
 pub mod identity;
 pub mod ledger;

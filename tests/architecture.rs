@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The layers, lowest first, as `docs/architecture.md` draws them. A module imports from lower layers, and from its
 /// own layer only itself.
 const LAYERS: &[&[&str]] = &[
-    &["identity", "dialect", "exit", "pin", "sys"],
+    &["identity", "dialect", "exit", "finding", "pin", "sys"],
     &["clock", "fsutil"],
     &["decide", "lifecycle"],
     &["metrics", "logging", "config"],
@@ -31,7 +31,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 ];
 
 /// What is pure: no clock, no file, no environment, no log.
-const PURE: &[&str] = &["identity", "dialect", "pin", "decide", "lifecycle"];
+const PURE: &[&str] = &["identity", "dialect", "finding", "pin", "decide", "lifecycle"];
 
 /// The pure halves of modules that are not.
 const PURE_HALVES: &[&str] = &["ledger/record.rs", "oci/scan.rs", "oci/edit.rs"];

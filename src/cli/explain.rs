@@ -1,0 +1,40 @@
+//! `berth explain`
+
+use super::{ConfigFile, Directories};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// `berth explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The bundle: the directory with config.json.
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// The name under which the interposer would be run [default: one without an entry in the configuration].
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// The container's id [default: by the bundle's directory].
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Where ids are unique: the OCI runtime's --root, or containerd's namespace [default: by the bundle's directory].
+    #[arg(long, value_name = "ROOT")]
+    pub root: Option<String>,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t = Explanation::Text)]
+    pub output: Explanation,
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Directories.
+    #[command(flatten)]
+    pub directories: Directories,
+}
+
+/// Formats of an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Explanation {
+    /// For reading.
+    Text,
+    /// For programs.
+    Json,
+}

@@ -1,0 +1,53 @@
+//! `berth nri`: where the runtime is met, and under which name.
+
+use super::{Cli, Command, ConfigFile, Directories, absolute};
+use crate::nri;
+use clap::{Args, Parser};
+use std::path::PathBuf;
+
+/// Comes late among plugins (they are sorted by index), so that it sees what others have adjusted.
+pub const DEFAULT_INDEX: &str = "90";
+
+/// The name under which the runtime knows the plugin.
+pub const DEFAULT_NAME: &str = "berth";
+
+/// `berth nri`
+#[derive(Debug, Args)]
+pub struct Nri {
+    /// The runtime's NRI socket.
+    #[arg(long, value_name = "PATH", env = "BERTH_SOCKET", default_value = nri::DEFAULT_SOCKET, value_parser = absolute)]
+    pub socket: PathBuf,
+    /// Plugin index, two digits: the order among plugins.
+    #[arg(long, value_name = "NN", env = "BERTH_INDEX", default_value = DEFAULT_INDEX, value_parser = index)]
+    pub index: String,
+    /// Plugin name.
+    #[arg(long, value_name = "NAME", env = "BERTH_NAME", default_value = DEFAULT_NAME, value_parser = name)]
+    pub name: String,
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Directories.
+    #[command(flatten)]
+    pub directories: Directories,
+}
+
+impl Nri {
+    /// What `berth nri` without arguments means, with the environment's say: for a plugin that the runtime starts.
+    ///
+    /// # Errors
+    /// A variable with a wrong value.
+    pub fn parse_default() -> Result<Self, clap::Error> {
+        match Cli::try_parse_from(["berth", "nri"])?.command {
+            Command::Nri(nri) => Ok(nri),
+            _ => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
+        }
+    }
+}
+
+fn index(text: &str) -> Result<String, nri::IdentityError> {
+    nri::Identity::new(text, DEFAULT_NAME).map(|_| text.to_owned())
+}
+
+fn name(text: &str) -> Result<String, nri::IdentityError> {
+    nri::Identity::new(DEFAULT_INDEX, text).map(|_| text.to_owned())
+}
