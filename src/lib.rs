@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod apply;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;

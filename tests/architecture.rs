@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["netns", "ledger", "nri", "oci", "engine"],
     &["apply"],
     &["door"],
+    &["check"],
     &["cli", "admin", "daemon"],
     &["main", "lib"],
 ];

@@ -1,12 +1,16 @@
 //! The command line: from arguments to what is to be done. Parsing only; nothing is read or run here.
 
+mod check;
 mod config;
+mod engine;
 mod explain;
 mod gc;
 mod list;
 mod nri;
 
+pub use check::{Check, CheckOutput};
 pub use config::Config;
+pub use engine::EngineFlags;
 pub use explain::{Explain, Explanation};
 pub use gc::Gc;
 pub use list::{List, Output};
@@ -40,6 +44,15 @@ Examples:
     Nri(Nri),
     /// List the pins of this node.
     List(List),
+    /// Say whether this node is ready for berth, and what to change if it is not; change nothing.
+    #[command(after_help = "\
+Examples:
+  berth check
+  berth check --strict --no-headers
+  berth check --host-root /host -o json
+
+Exit codes: 0 no FAIL, 1 a FAIL (with --strict a WARN, too), 2 usage.")]
+    Check(Check),
     /// Remove pins that nobody needs any more, by the same rule as the daemon.
     #[command(after_help = "\
 Works with and without a daemon. What cannot be shown to be unneeded stays.")]

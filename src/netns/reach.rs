@@ -96,6 +96,13 @@ fn judge(own: &[u8], engine: Option<&[u8]>, dir: &Path) -> Reach {
     Reach::No(format!("the engine's mount at {} does not receive from peer group {group}", theirs.point.display()))
 }
 
+/// Whether the mount that `dir` (absolute, canonical) is on is a shared one, in a mountinfo: then a container's mounts can
+/// reach it by Bidirectional propagation. Pure.
+#[must_use]
+pub fn shared(mounts: &[u8], dir: &Path) -> bool {
+    mountinfo::covering(&mountinfo::parse(mounts), dir).is_some_and(|mount| mount.shared.is_some())
+}
+
 /// What identifies a directory across mount namespaces.
 fn place<'a>(mount: &'a Mount, dir: &Path) -> (&'a str, Option<std::path::PathBuf>) {
     (&mount.device, mount.inside(dir))

@@ -22,7 +22,9 @@ mod setup;
 mod tests;
 mod trust;
 
+pub use delegate::{Candidate, DelegateError, search};
 pub use explain::{Explained, Question, explain};
+pub use name::wrapped;
 pub use report::Failure;
 pub use setup::Places;
 
