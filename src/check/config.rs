@@ -43,8 +43,12 @@ pub(super) fn config(node: &Node) -> Vec<Finding> {
     }]
 }
 
-/// Some profile is for pods of this handler.
-pub(super) fn selects(config: &Config, handler: &str) -> bool {
+/// Some profile is for pods of this handler. While berth's configuration is broken every handler with a name counts.
+pub(super) fn is_selected(node: &Node, handler: &str) -> bool {
+    node.config.as_ref().map_or(!handler.is_empty(), |config| selects(config, handler))
+}
+
+fn selects(config: &Config, handler: &str) -> bool {
     config.policy.profiles.iter().any(|profile| profile.handlers.matches(handler))
 }
 

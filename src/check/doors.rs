@@ -37,11 +37,8 @@ const VM_RUNTIMES: [&str; 8] = ["kata", "krun", "urunc", "runvm", "crun-vm", "ru
 pub(super) fn need_nri(node: &Node) -> bool {
     let Some(effective) = node.effective() else { return true };
     let wrapped = node.wrapped();
-    let rows: Vec<_> = effective
-        .handlers
-        .iter()
-        .filter(|(name, told)| is_of_interest(node, effective, &wrapped, name, told))
-        .collect();
+    let rows: Vec<_> =
+        effective.handlers.iter().filter(|(name, _)| is_of_interest(node, effective, &wrapped, name)).collect();
     rows.is_empty() || rows.iter().any(|(name, _)| members(node, find(&wrapped, name)) != Door::Interposer)
 }
 
@@ -54,15 +51,15 @@ pub(super) fn doors(node: &Node) -> Vec<Finding> {
     let rows: Vec<_> = effective
         .handlers
         .iter()
-        .filter(|(name, told)| is_of_interest(node, effective, &wrapped, name, told))
+        .filter(|(name, _)| is_of_interest(node, effective, &wrapped, name))
         .map(|(name, told)| row(node, effective, find(&wrapped, name), name, told))
         .collect();
     if rows.is_empty() { vec![Finding::skip(DOORS, "no handler is wrapped or selected")] } else { rows }
 }
 
 /// A handler under the default's name is no RuntimeClass's in practice; it has a row if berth is in front of it.
-fn is_of_interest(node: &Node, effective: &Effective, wrapped: &[Wrapped<'_>], name: &str, _told: &Handler) -> bool {
-    let selected = node.config.as_ref().is_ok_and(|config| config::selects(config, name));
+fn is_of_interest(node: &Node, effective: &Effective, wrapped: &[Wrapped<'_>], name: &str) -> bool {
+    let selected = config::is_selected(node, name);
     find(wrapped, name).is_some() || (selected && name != effective.default_handler)
 }
 

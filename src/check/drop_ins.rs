@@ -82,10 +82,10 @@ pub(super) fn drop_ins(node: &Node) -> Vec<Finding> {
     if found.is_empty() {
         let what = match files.len() {
             0 => "there are none".to_owned(),
-            count => format!(
-                "{count} of {}",
-                directories(engine, &root).iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ")
-            ),
+            count => {
+                let dirs: Vec<_> = directories(engine, &root).iter().map(|dir| dir.display().to_string()).collect();
+                format!("what is in {} holds; files: {count}", dirs.join(", "))
+            }
         };
         found.push(Finding::pass(DROP_INS, what));
     }

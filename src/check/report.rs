@@ -106,7 +106,7 @@ impl Report {
             }
         }
         let Summary { pass, warn, fail, skip } = self.summary;
-        writeln!(out, "\n{pass} passed, {warn} warnings, {fail} failed, {skip} skipped")
+        writeln!(out, "\n{pass} PASS, {warn} WARN, {fail} FAIL, {skip} SKIP")
     }
 }
 

@@ -16,6 +16,11 @@ impl FakeHost {
         Self { dir: tempfile::tempdir().expect("make a host") }
     }
 
+    /// A host whose files are on a tmpfs, as those in a node's `/run` are.
+    pub(crate) fn in_memory() -> Self {
+        Self { dir: tempfile::tempdir_in("/dev/shm").expect("make a host in /dev/shm, which must be a tmpfs") }
+    }
+
     pub(crate) fn host(&self) -> Host {
         Host::new(self.dir.path()).expect("open the host")
     }
@@ -25,6 +30,7 @@ impl FakeHost {
         let path = self.dir.path().join(path.trim_start_matches('/'));
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("make directories");
         crate::fsutil::replace_file(&path, text.as_bytes()).expect("write");
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).expect("set the mode");
         self
     }
 
@@ -45,6 +51,13 @@ impl FakeHost {
             self.link(&format!("{dir}/exe"), words[0]);
         }
         self.link(&format!("{dir}/cwd"), "/work")
+    }
+
+    pub(crate) fn dir(&self, path: &str, mode: u32) -> &Self {
+        let path = self.dir.path().join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(&path).expect("make directories");
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("set the mode");
+        self
     }
 
     pub(crate) fn link(&self, path: &str, target: impl AsRef<Path>) -> &Self {

@@ -15,6 +15,7 @@
 
 pub(crate) mod berth;
 pub(crate) mod cgroup;
+pub(crate) mod checked;
 mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;
