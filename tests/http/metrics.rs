@@ -1,0 +1,1 @@
+//! What /metrics says, in both formats, and of whom.

@@ -1,0 +1,1 @@
+//! Every metric is moved by something that happens.
