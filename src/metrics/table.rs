@@ -114,6 +114,12 @@ families! {
     START_TIME = Gauge by Daemon "process_start_time_seconds" []:
         "Start time of the process since unix epoch in seconds.",
         [[]];
+    CONFIG_HASH = Gauge by Daemon "berth_config_hash" []:
+        "The first 48 bits of the hash of the configuration in force, to compare nodes by; the log and records have all of it.",
+        [[]];
+    CONFIG_GOOD = Gauge by Daemon "berth_config_last_reload_successful" []:
+        "Whether the configuration was good when it was last read; if not, the one before it is in force.",
+        [[]];
     // Here belongs what the reload of the configuration counts.
 }
 

@@ -8,6 +8,7 @@ use crate::exit::chain;
 use crate::finding::Grade;
 use crate::identity::{Engine, Scope};
 use crate::logging::Line;
+use crate::metrics::table::{CONFIG_GOOD, CONFIG_HASH};
 use crate::netns::{Peek, Reach, host_ids};
 use crate::nri::{Answer, Event, EventMask, Refusal, RefusalCode, Runtime, api};
 use std::collections::HashMap;
@@ -143,6 +144,8 @@ impl NriDoor {
 
     /// Leaves the configuration that holds now for interposers.
     pub fn publish_config(&self) {
+        CONFIG_HASH.set(&[], self.config().hash >> 16);
+        CONFIG_GOOD.set(&[], 1);
         if let Err(error) = self.config().publish(self.keeper.ledger.dir()) {
             log::warn!("{}", Line::message("interposers will not see this configuration").with("error", chain(&error)));
         }
