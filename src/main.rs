@@ -116,6 +116,7 @@ fn quiet_on_closed_pipe(result: Result<(), AdminError>) -> Result<Exit, Box<dyn 
 }
 
 fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Result<Exit, Box<dyn Error>> {
+    let listen = nri.listen;
     let (state_dir, netns_dir) = (nri.directories.state_dir, nri.directories.netns_dir);
     if matches!(log, To::File(_)) {
         // The file is in it.
@@ -123,5 +124,5 @@ fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Resu
     }
     logging::init(&std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned()), log)?;
     let config = Config::load(nri.config.path.as_deref())?;
-    Ok(daemon::run(Start { endpoint, identity, config, state_dir, netns_dir }))
+    Ok(daemon::run(Start { endpoint, identity, config, listen, state_dir, netns_dir }))
 }

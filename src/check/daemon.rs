@@ -1,13 +1,21 @@
 //! berth's daemon: one, and serving.
 
-use super::{Node, doors, nri};
+use super::{Node, doors, handlers, nri};
+use crate::address::Address;
+use crate::exit::chain;
 use crate::finding::Finding;
+use crate::http::{Reply, ask};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 pub(super) const DAEMON: &str = "daemon";
+pub(super) const READY: &str = "daemon-ready";
+
+/// The daemon answers at once, or not at all.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The processes that serve an engine as its plugin: `berth nri`, or what the engine has started from its plugin directory.
 /// Those of a container of another kind (a nested node) count too, where they are seen.
@@ -65,4 +73,55 @@ pub(super) fn daemon(node: &Node) -> Vec<Finding> {
         (Some(holder), _) => Finding::pass(DAEMON, format!("pid {holder} serves this node")),
     };
     vec![one]
+}
+
+/// It says of itself that it is ready: registered with the engine, told of all pods, its pins in reach. Nobody else can
+/// tell; it is asked where its configuration has it listen.
+pub(super) fn ready(node: &Node) -> Vec<Finding> {
+    let address = match &node.config {
+        _ if running(node).is_empty() => return vec![Finding::skip(READY, "no berth daemon runs")],
+        Ok(config) => config.listen.clone(),
+        Err(_) => return vec![Finding::skip(READY, "berth's configuration, which says where to ask, is not valid")],
+    };
+    let Some(address) = address else {
+        let message = format!("cannot be asked: listen is not set in {}; its log says", handlers::config_file(node));
+        return vec![Finding::skip(READY, message)];
+    };
+    let here = match &address {
+        Address::Unix(path) => Address::Unix(node.here(path)),
+        other => other.clone(),
+    };
+    match ask(&here, "/readyz", PATIENCE) {
+        Ok(reply) => answered(&reply),
+        Err(error) if !node.privileges.root => vec![Finding::skip(READY, format!("{}; run as root", chain(&error)))],
+        Err(error) => {
+            let hint = "restart the daemon if its configuration was changed; in a pod of another network give it a unix: address";
+            vec![Finding::warn(READY, format!("does not answer: {}", chain(&error)), hint)]
+        }
+    }
+}
+
+/// Each line that is not good is one here, too.
+fn answered(reply: &Reply) -> Vec<Finding> {
+    let lines: Vec<_> = reply.body.lines().filter_map(line).collect();
+    if reply.status == 200 && lines.is_empty() {
+        return vec![Finding::pass(READY, "it says that it is ready")];
+    }
+    if lines.is_empty() {
+        let message = format!("it answers {} and says nothing that is understood", reply.status);
+        return vec![Finding::fail(READY, message, "exchange it for a berth of this version, and look into its log")];
+    }
+    lines
+}
+
+/// `FAIL name: message (hint: what to do)`, as findings print themselves.
+fn line(text: &str) -> Option<Finding> {
+    let (message, hint) =
+        text.strip_suffix(')').and_then(|text| text.split_once(" (hint: ")).unwrap_or((text, "look into its log"));
+    let (grade, said) = message.split_once(' ')?;
+    match grade {
+        "FAIL" => Some(Finding::fail(READY, format!("it says: {said}"), hint)),
+        "WARN" => Some(Finding::warn(READY, format!("it says: {said}"), hint)),
+        _ => None,
+    }
 }

@@ -36,7 +36,7 @@ pub struct Check {
 }
 
 /// All checks, in the order of their lines: from the engine to berth's own state, and what follows from all of it.
-pub const CHECKS: [Check; 25] = [
+pub const CHECKS: [Check; 26] = [
     Check { name: engine::ENGINE, look: engine::engine },
     Check { name: engine::CONFIG, look: engine::config },
     Check { name: drop_ins::DROP_INS, look: drop_ins::drop_ins },
@@ -61,6 +61,7 @@ pub const CHECKS: [Check; 25] = [
     Check { name: state::DIRECTORY, look: state::directory },
     Check { name: state::LEFTOVERS, look: state::leftovers },
     Check { name: daemon::DAEMON, look: daemon::daemon },
+    Check { name: daemon::READY, look: daemon::ready },
     Check { name: doors::DOORS, look: doors::doors },
 ];
 

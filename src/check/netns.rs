@@ -1,6 +1,8 @@
 //! The directory of the pins: there, berth's to write, and the same one that the engine sees.
 
 use super::Node;
+use crate::decide::facts::Swap;
+use crate::door::nri::reaches;
 use crate::exit::chain;
 use crate::finding::Finding;
 use crate::netns::{NetnsError, Reach, Store, shared};
@@ -9,7 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 pub(super) const DIRECTORY: &str = "netns-directory";
-pub(super) const REACH: &str = "netns-reach";
+/// The name that the daemon gives it, too.
+pub(super) const REACH: &str = "pins-reach-engine";
 
 /// It is a directory in which only root makes files.
 pub(super) fn directory(node: &Node) -> Vec<Finding> {
@@ -70,16 +73,16 @@ fn from_here(node: &Node, dir: &Path, pid: u32) -> Finding {
         Err(error) => return Finding::skip(REACH, format!("cannot be told: {}", chain(&error))),
     };
     match reach {
-        Reach::Same | Reach::Shared => Finding::pass(REACH, format!("{}: {reach}", dir.display())),
+        Reach::Same | Reach::Shared => reaches(Swap::Possible, &reach.to_string()),
         Reach::No(why) if !node.privileges.root => Finding::skip(REACH, format!("{why}; run as root")),
-        Reach::SharedUnproven => Finding::warn(REACH, reach.to_string(), hint(dir)),
-        Reach::No(why) => Finding::fail(REACH, format!("a pin made here is not seen by the engine: {why}"), hint(dir)),
+        Reach::SharedUnproven => {
+            let dir = dir.display();
+            let hint =
+                format!("run berth in the node's mount namespace, or mount {dir} with Bidirectional propagation");
+            Finding::warn(REACH, reach.to_string(), hint)
+        }
+        Reach::No(why) => reaches(Swap::PinsDoNotReach, &why),
     }
-}
-
-fn hint(dir: &Path) -> String {
-    let dir = dir.display();
-    format!("run berth in the node's mount namespace; in a pod mount {dir} with mountPropagation: Bidirectional")
 }
 
 /// The daemon will be in another container; whether one can be made for it is the question.

@@ -4,18 +4,28 @@
 //! kept small. There is one daemon per node: a second one stays passive until the first is gone.
 
 mod board;
+mod exposition;
+mod listening;
+mod pulse;
+mod site;
+mod vitals;
 mod warden;
 mod watch;
 
+use crate::address::Address;
 use crate::apply::{ApplyError, Keeper};
 use crate::config::Config;
 use crate::door::nri::NriDoor;
 use crate::exit::{Exit, chain};
 use crate::fsutil::Lock;
+use crate::http::BindError;
 use crate::logging::Line;
 use crate::metrics;
 use crate::nri::{self, Endpoint, Identity, NriError, Options};
 use board::Board;
+use listening::Listening;
+use pulse::Pulse;
+use site::Pages;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +51,8 @@ pub struct Start {
     pub identity: Identity,
     /// The configuration.
     pub config: Config,
+    /// Where health and metrics are to be read, whatever the configuration says.
+    pub listen: Option<Address>,
     /// State directory.
     pub state_dir: PathBuf,
     /// Netns directory.
@@ -58,6 +70,8 @@ enum DaemonError {
     Apply(#[from] ApplyError),
     #[error(transparent)]
     Nri(#[from] NriError),
+    #[error(transparent)]
+    Listen(#[from] BindError),
     #[error("the task that serves the runtime ended early")]
     Plugin(#[source] tokio::task::JoinError),
     #[error("the task that watches over the pins ended early")]
@@ -105,13 +119,47 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         .with("profiles", &start.config);
     log::info!("{line}");
     let keeper = Keeper::open(&start.state_dir, &start.netns_dir)?;
-    let Some(_lock) = only_daemon(&keeper, &mut signals).await? else { return Ok(()) };
+    let pages = Arc::new(Pages::new(endpoint(&start.endpoint), keeper.clone()));
+    let mut listening = Listening::new(start.listen.clone(), Arc::<Pages>::clone(&pages));
+    let result = serve_node(start, keeper, &pages, &mut listening, &mut signals).await;
+    listening.end().await;
+    result
+}
 
-    let board = Arc::new(Board::default());
+/// Waits until the node is this daemon's, and serves it. Health is to be read from the beginning.
+async fn serve_node(
+    start: Start,
+    keeper: Keeper,
+    pages: &Pages,
+    listening: &mut Listening,
+    signals: &mut Signals,
+) -> Result<(), DaemonError> {
+    let lock = keeper.ledger.lock_daemon().map_err(ApplyError::from)?;
+    match listening.follow(start.config.listen.as_ref()).await {
+        // Its address as well is still the other daemon's.
+        Err(error) if lock.is_none() && error.is_in_use() => {
+            log::warn!(
+                "{}",
+                Line::message("health and metrics are not to be read meanwhile").with("error", chain(&error))
+            );
+        }
+        result => result?,
+    }
+    let lock = match lock {
+        Some(lock) => Some(lock),
+        None => turn(&keeper, signals).await?,
+    };
+    let Some(_lock) = lock else { return Ok(()) };
+    listening.follow(start.config.listen.as_ref()).await?;
+
+    let board = Arc::new(Board::new(start.config.listen.clone()));
+    let mut listen = board.listen();
+    let pulse = Arc::new(Pulse::new());
     let door = Arc::new(NriDoor::new(keeper.clone(), start.config, Arc::<Board>::clone(&board)));
     door.publish_config();
     let (stop, stopped) = flag::channel(false);
-    let mut warden = tokio::spawn(warden::run(keeper, Arc::clone(&door), board, stopped));
+    pages.serve(Arc::clone(&door), Arc::clone(&pulse));
+    let mut warden = tokio::spawn(warden::run(keeper, Arc::clone(&door), board, pulse, stopped));
     let options = Options { drain_limit: DRAIN, ..Options::default() };
     let (end_session, mut session_end) = flag::channel(false);
     let session = async move { session_end.changed().await.map_or((), drop) };
@@ -124,6 +172,7 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         }
         ended = &mut plugin => ended.map_err(DaemonError::Plugin).and_then(|result| Ok(result?)),
         ended = &mut warden => ended.map_err(DaemonError::Warden),
+        error = follow(listening, &mut listen) => Err(error.into()),
     };
     // In order: no new events, then no new releases. Receivers that are gone have ended already.
     end_session.send_replace(true);
@@ -147,20 +196,30 @@ fn endpoint(endpoint: &Endpoint) -> String {
     }
 }
 
-/// Waits until this is the node's only daemon; `None` if a signal came first.
-async fn only_daemon(keeper: &Keeper, signals: &mut Signals) -> Result<Option<Lock>, DaemonError> {
-    let mut told = false;
+/// Listens where the configurations say that come to be in force; ends with the first error.
+async fn follow(listening: &mut Listening, listen: &mut flag::Receiver<Option<Address>>) -> BindError {
     loop {
-        if let Some(lock) = keeper.ledger.lock_daemon().map_err(ApplyError::from)? {
-            return Ok(Some(lock));
+        if listen.changed().await.is_err() {
+            // The door has gone, and nothing comes to be in force any more.
+            return std::future::pending().await;
         }
-        if !told {
-            told = true;
-            log::warn!("{}", Line::message("another berth daemon serves this node; passive until it ends"));
+        let address = listen.borrow_and_update().clone();
+        if let Err(error) = listening.follow(address.as_ref()).await {
+            return error;
         }
+    }
+}
+
+/// Waits until another daemon has ended and this is the node's only one; `None` if a signal came first.
+async fn turn(keeper: &Keeper, signals: &mut Signals) -> Result<Option<Lock>, DaemonError> {
+    log::warn!("{}", Line::message("another berth daemon serves this node; passive until it ends"));
+    loop {
         tokio::select! {
             () = tokio::time::sleep(TAKEOVER_POLL) => {}
             _ = signals.next() => return Ok(None),
+        }
+        if let Some(lock) = keeper.ledger.lock_daemon().map_err(ApplyError::from)? {
+            return Ok(Some(lock));
         }
     }
 }

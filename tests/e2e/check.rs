@@ -41,7 +41,7 @@ fn a_good_node_passes() {
         "engine-restart",
         "nri",
         "nri-socket",
-        "netns-reach",
+        "pins-reach-engine",
         "delegates",
         "daemon",
     ] {
@@ -49,7 +49,7 @@ fn a_good_node_passes() {
     }
     found.assert("engine-config", "PASS", "handlers runc, shimmed, vm, wrapped");
     found.assert("delegates", "PASS", "wrapped: berth-runc becomes ");
-    found.assert("netns-reach", "PASS", "same mount namespace");
+    found.assert("pins-reach-engine", "PASS", "same mount namespace");
     found.assert("nri-level", if rig.can_swap() { "PASS" } else { "WARN" }, &format!("{:?}", rig.level()));
     found.assert("doors", "PASS", "wrapped: sandbox: interposer; containers: interposer; fails closed for both");
     let members = match (rig.asks_running_shims(), rig.can_swap()) {
@@ -187,10 +187,10 @@ fn a_berth_whose_mounts_stay_with_it_fails() {
     fs::create_dir_all(rig.path("/run/netns")).expect("make the directory");
     let private = ["--mount", "--propagation", "private", "--"];
     let found = rig.check_by("unshare", &private, &[]);
-    found.assert("netns-reach", "FAIL", "is not shared");
-    found.assert_hint("netns-reach", "Bidirectional");
+    found.assert("pins-reach-engine", "FAIL", "is not shared");
+    found.assert_hint("pins-reach-engine", "Bidirectional");
     let shared = ["--mount", "--propagation", "shared", "--"];
-    rig.check_by("unshare", &shared, &[]).assert("netns-reach", "PASS", "mounts propagate");
+    rig.check_by("unshare", &shared, &[]).assert("pins-reach-engine", "PASS", "mounts propagate");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_container_with_the_hosts_root_sees_the_same() {
     let found = rig.check_by("unshare", &inside, &["--host-root", "/run/rig/tmp/host"]);
     found.assert_none("FAIL");
     found.assert("engine-config", "PASS", "handlers runc, shimmed, vm, wrapped");
-    found.assert("netns-reach", "PASS", "a pod reaches it with mountPropagation: Bidirectional");
+    found.assert("pins-reach-engine", "PASS", "a pod reaches it with mountPropagation: Bidirectional");
     found.assert("delegates", "PASS", "wrapped: berth-runc becomes ");
     found.assert("nri-socket", "PASS", "takes connections");
 }
@@ -215,4 +215,30 @@ fn without_privileges_it_skips_what_it_cannot_see_and_says_so() {
     found.assert_none("FAIL");
     found.assert("privileges", "SKIP", "run as root");
     found.assert("nri-socket", "SKIP", "");
+}
+
+#[test]
+fn a_daemon_that_is_asked_says_whether_it_is_ready() {
+    use crate::rig::listener::LISTEN;
+    let mut rig = Rig::start();
+    rig.check(&[]).assert("daemon", "WARN", "no berth daemon runs");
+    let config = format!("listen: {LISTEN}\n");
+    let berth = rig.berth().config(&config).start();
+    let asked = |rig: &Rig| rig.check(&["--config", crate::rig::berth::CONFIG]);
+    let grade = if rig.can_swap() { "PASS" } else { "WARN" };
+    asked(&rig).assert("daemon-ready", grade, "");
+    let second = rig.berth().launch_as("second");
+    crate::rig::wait::eventually("the second waits", || second.log().contains("passive until it ends").then_some(()));
+    asked(&rig).assert("daemon", "WARN", "2 berth daemons run");
+    drop(second);
+
+    // Without an engine there is no session.
+    rig.stop_engine(nix::sys::signal::Signal::SIGTERM);
+    rig.await_ready(503);
+    let program = "/run/rig/containerd/containerd";
+    let named = ["--engine", "containerd", "--config-file", CONFIG, "--engine-program", program];
+    let found = rig.check(&[&["--config", crate::rig::berth::CONFIG], &named[..]].concat());
+    found.assert("daemon-ready", "FAIL", "nri-session: not registered");
+    found.assert("engine", "WARN", "does not run");
+    drop(berth);
 }

@@ -22,6 +22,7 @@ pub(crate) mod cri;
 pub(crate) mod crio;
 pub(crate) mod engine;
 pub(crate) mod holds;
+pub(crate) mod listener;
 mod permit;
 pub(crate) mod plugin;
 pub(crate) mod process;
@@ -101,11 +102,16 @@ impl Rig {
 
     /// Ends the engine with `signal` and starts it again; the pods go on running meanwhile.
     pub(crate) fn restart_engine(&mut self, signal: Signal) {
+        self.stop_engine(signal);
+        self.boot();
+    }
+
+    /// Ends the engine with `signal`.
+    pub(crate) fn stop_engine(&mut self, signal: Signal) {
         self.cri = None;
         let mut engine = self.process.take().expect("the engine was started");
         engine.signal(signal);
         engine.wait(wait::DEADLINE);
-        self.boot();
     }
 
     fn boot(&mut self) {

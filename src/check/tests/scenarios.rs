@@ -340,6 +340,22 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             stage.write("/proc/locks", "");
         })
     }),
+    when(daemon::READY, Fail, "nri-session: not registered with the runtime", "see that the runtime runs", || {
+        Stage::answering(
+            "503 Service Unavailable",
+            "FAIL nri-session: not registered with the runtime at /run/nri/nri.sock (hint: see that the runtime runs)\nSKIP x: y\n",
+        )
+    }),
+    when(daemon::READY, Warn, "pins-reach-engine: the runtime", "upgrade", || {
+        Stage::answering(
+            "200 OK",
+            "PASS nri-session: registered\nWARN pins-reach-engine: the runtime cannot (hint: upgrade)\n",
+        )
+    }),
+    when(daemon::READY, Fail, "answers 503", "look into its log", || Stage::answering("503 Service Unavailable", "")),
+    when(daemon::READY, Warn, "does not answer", "unix: address", || {
+        with(|stage| stage.config.push_str("listen: unix:/run/berth/http.sock\n"))
+    }),
     when(
         doors::DOORS,
         Fail,

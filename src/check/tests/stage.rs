@@ -114,6 +114,23 @@ impl Stage {
         stage
     }
 
+    /// A good node whose daemon answers so, to everybody.
+    pub(super) fn answering(status: &'static str, body: &'static str) -> Self {
+        use std::io::{Read, Write};
+        let mut stage = Self::containerd();
+        stage.config.push_str("listen: unix:/run/berth/http.sock\n");
+        let listener = UnixListener::bind(stage.host.dir.path().join("run/berth/http.sock")).expect("listen");
+        // It ends with the process: nobody connects to it any more then.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("accept");
+                stream.read(&mut [0; 1024]).expect("read the request");
+                write!(stream, "HTTP/1.0 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).expect("answer");
+            }
+        });
+        stage
+    }
+
     fn of(kind: Option<Kind>, version: &'static str, dump: &str) -> Self {
         let host = FakeHost::in_memory();
         for program in ["/usr/local/bin/berth", "/usr/bin/crun", "/usr/bin/containerd-shim-kata-v2"] {
