@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod decide;
 pub mod dialect;
 pub mod door;
+pub mod engine;
 pub mod exit;
 pub mod finding;
 pub mod fsutil;

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["clock", "fsutil"],
     &["decide", "lifecycle"],
     &["metrics", "logging", "config"],
-    &["netns", "ledger", "nri", "oci"],
+    &["netns", "ledger", "nri", "oci", "engine"],
     &["apply"],
     &["door"],
     &["cli", "admin", "daemon"],

@@ -1,0 +1,3 @@
+//! The container engine of a node.
+
+pub mod edit;
