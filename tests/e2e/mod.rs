@@ -8,6 +8,7 @@
 
 mod crun;
 mod default_handler;
+mod edited;
 mod engine;
 mod failure;
 mod identity;

@@ -1,7 +1,7 @@
 //! containerd's CRI in the words of its configuration's versions.
 
 use super::node::{Map, Node, table};
-use super::{By, EditError, Engine, Input, Toml, Wrap, handler};
+use super::{By, EditError, Input, Toml, Wrap, handler};
 use std::path::Path;
 
 /// What the CRI is called in configurations of version 2; its runtime half from 3 on; and in version 1.
@@ -55,7 +55,7 @@ pub(super) fn tables(
     let known = handlers(dump);
     let mut lines = Vec::new();
     for wrap in wraps {
-        check_version(input.engine, &wrap.by)?;
+        check_version(input.version, &wrap.by)?;
         let settings = wrapped(wrap, handler::existing(wrap, &known, owned)?)?;
         if !lines.is_empty() {
             lines.push(String::new());
@@ -104,12 +104,11 @@ fn header(version: i64, name: &str) -> String {
     format!("plugins.'{}'.containerd.runtimes.{name}", section(version))
 }
 
-fn check_version(engine: Engine, by: &By) -> Result<(), EditError> {
-    match (engine, by) {
-        (Engine::Containerd(major, minor, patch), By::ShimPath(_))
-            if (major, minor, patch) < (1, 6, 21) || (major, minor, patch) == (1, 7, 0) =>
-        {
-            Err(EditError::TooOld { version: format!("{major}.{minor}.{patch}") })
+fn check_version(version: (u64, u64, u64), by: &By) -> Result<(), EditError> {
+    let deaf = version < (1, 6, 21) || version == (1, 7, 0);
+    match by {
+        By::ShimPath(_) if deaf => {
+            Err(EditError::TooOld { version: format!("{}.{}.{}", version.0, version.1, version.2) })
         }
         _ => Ok(()),
     }
@@ -119,11 +118,10 @@ fn check_version(engine: Engine, by: &By) -> Result<(), EditError> {
 pub(super) fn check(input: &Input, wraps: &[Wrap], owned: &[String], dump: &Node) -> Result<(), EditError> {
     handler::check_names(wraps)?;
     check_on(dump)?;
-    let in_root = matches!(input.engine, Engine::Containerd(..2, ..));
     let declared = |path: &Path, text: &str| {
         let mut names = declared(&Toml::read(path, text)?);
         // Before 2.0 berth's own are in the root file.
-        names.retain(|name| !(in_root && path == input.root.path && owned.contains(name)));
+        names.retain(|name| !(input.is_in_place() && path == input.root.path && owned.contains(name)));
         Ok(names)
     };
     handler::check_free(input, wraps, &handlers(dump), owned, declared)

@@ -8,7 +8,7 @@
 //! because the root file is not there or does not say it (seen on 2.2.9 and 2.3.4).
 
 use super::node::Node;
-use super::{Change, EditError, Engine, Input, OWN, Toml, Wrap, cri, imports, made};
+use super::{Change, EditError, Input, OWN, Toml, Wrap, cri, imports, made};
 
 /// The words in which berth says something where nothing has been said: every containerd 2 knows them, so that one can go
 /// back to an older one.
@@ -56,7 +56,7 @@ fn version(input: &Input) -> Result<i64, EditError> {
         said.extend(version.map(|version| (path == input.root.path, version)));
     }
     let of_root = said.iter().find(|(root, _)| *root);
-    let each_by_itself = matches!(input.engine, Engine::Containerd(major, minor, _) if (major, minor) >= (2, 3));
+    let each_by_itself = input.version >= (2, 3, 0);
     Ok(match (each_by_itself, of_root) {
         (true, Some((_, version))) => *version,
         // The first one that says a version is then the highest there may be, and berth's file may be read first.

@@ -1,6 +1,6 @@
 //! Files that berth has made: its own beside the engine's, and a root file where there was none.
 
-use super::{EditError, Engine, Input, OWN, Toml, cri, crio, handler};
+use super::{EditError, Input, Kind, OWN, Toml, cri, crio, handler};
 
 /// The first line of a root file where there was none.
 const MADE: &str = "# Made by berth install, where there was no file, and removed by berth uninstall.";
@@ -9,9 +9,9 @@ const MADE: &str = "# Made by berth install, where there was no file, and remove
 pub(super) fn owned(input: &Input) -> Result<Vec<String>, EditError> {
     let Some(text) = own_text(input) else { return Ok(Vec::new()) };
     let file = Toml::read(&input.dropin.path, text)?;
-    Ok(match input.engine {
-        Engine::Containerd(..) => cri::declared(&file),
-        Engine::CriO => handler::names_at(&file, &crio::KEYS),
+    Ok(match input.kind {
+        Kind::Containerd => cri::declared(&file),
+        Kind::CriO => handler::names_at(&file, &crio::KEYS),
     })
 }
 

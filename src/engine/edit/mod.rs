@@ -30,23 +30,15 @@ mod verify;
 
 pub use error::EditError;
 pub use imports::patterns;
-pub use stanza::{Distribution, Stanza, stanza};
+pub use stanza::{Stanza, stanza};
 pub use verify::verify;
 
+use super::Kind;
 use std::path::{Path, PathBuf};
 use toml_edit::Document;
 
 /// The first line of every file that is berth's alone.
 const OWN: &str = "# Written by berth install, and removed by berth uninstall. Not to be edited.";
-
-/// Which engine it is, and its version where that matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// Major, minor, patch.
-    Containerd(u64, u64, u64),
-    /// Any version.
-    CriO,
-}
 
 /// A file as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +52,10 @@ pub struct Snapshot {
 /// What was read of an engine's configuration.
 #[derive(Debug, Clone)]
 pub struct Input {
-    /// The engine.
-    pub engine: Engine,
+    /// Which engine it is.
+    pub kind: Kind,
+    /// Its version: major, minor, patch. For containerd alone it makes a difference.
+    pub version: (u64, u64, u64),
     /// containerd's `config.toml`, CRI-O's `crio.conf`.
     pub root: Snapshot,
     /// Every other file that the engine reads, in the order in which it reads them. For containerd those that [`patterns`]
@@ -145,10 +139,10 @@ impl Change {
 ///
 /// The first thing that stands in the way; nothing is planned then.
 pub fn changes(input: &Input, wraps: &[Wrap]) -> Result<Vec<Change>, EditError> {
-    match input.engine {
-        Engine::Containerd(2.., ..) => dropin::changes(input, wraps),
-        Engine::Containerd(..) => inplace::changes(input, wraps),
-        Engine::CriO => crio::changes(input, wraps),
+    match input.kind {
+        Kind::Containerd if input.is_in_place() => inplace::changes(input, wraps),
+        Kind::Containerd => dropin::changes(input, wraps),
+        Kind::CriO => crio::changes(input, wraps),
     }
 }
 
@@ -158,13 +152,15 @@ pub fn changes(input: &Input, wraps: &[Wrap]) -> Result<Vec<Change>, EditError> 
 ///
 /// A file of berth's that does not parse.
 pub fn owned(input: &Input) -> Result<Vec<String>, EditError> {
-    match input.engine {
-        Engine::Containerd(..2, ..) => inplace::owned(input),
-        Engine::Containerd(..) | Engine::CriO => made::owned(input),
-    }
+    if input.is_in_place() { inplace::owned(input) } else { made::owned(input) }
 }
 
 impl Input {
+    /// Is the root file itself edited?
+    fn is_in_place(&self) -> bool {
+        self.kind == Kind::Containerd && self.version.0 < 2
+    }
+
     /// The files that are not berth's own, in the order in which the engine reads them.
     fn files(&self) -> impl Iterator<Item = (&Path, &str)> {
         let files = std::iter::once(&self.root).chain(&self.others).filter(|file| file.path != self.dropin.path);

@@ -1,7 +1,7 @@
 //! What the engine's own parser made of a candidate, held against what was meant.
 
 use super::node::{Map, Node};
-use super::{Engine, Input, Wrap, cri, crio, handler, owned};
+use super::{Input, Kind, Wrap, cri, crio, handler, owned};
 
 /// Holds: in the engine's account of the candidate, `after` (`containerd config dump`, `crio config`), these handlers are
 /// there with every setting of those they wrap and berth in front, no other handler of berth's is, and everything else is
@@ -20,15 +20,15 @@ pub fn verify(input: &Input, after: &str, wraps: &[Wrap]) -> Result<(), Vec<Stri
 
 fn compare(input: &Input, after: &str, wraps: &[Wrap]) -> Result<Vec<String>, String> {
     let owned = owned(input).map_err(|error| error.to_string())?;
-    let mut before = read(input.engine, &input.dump)?;
-    let mut after = read(input.engine, after)?;
+    let mut before = read(input.kind, &input.dump)?;
+    let mut after = read(input.kind, after)?;
     let mut found = Vec::new();
     for wrap in wraps {
         found.extend(check_one(input, &before, &after, wrap, &owned)?);
     }
     for (name, node) in [("before", &mut before), ("after", &mut after)] {
         node.remove(&["imports"]);
-        let runtimes = runtimes(input.engine, node).ok_or_else(|| format!("there are no runtime handlers {name}"))?;
+        let runtimes = runtimes(input.kind, node).ok_or_else(|| format!("there are no runtime handlers {name}"))?;
         for name in owned.iter().filter(|_| name == "before").chain(wraps.iter().map(|wrap| &wrap.new)) {
             node.remove(&[&runtimes[..], &[name]].concat());
         }
@@ -37,27 +37,27 @@ fn compare(input: &Input, after: &str, wraps: &[Wrap]) -> Result<Vec<String>, St
     Ok(found)
 }
 
-fn read(engine: Engine, dump: &str) -> Result<Node, String> {
-    match engine {
-        Engine::CriO => crio::dump(dump),
-        Engine::Containerd(..) => Node::parse(dump).map_err(|error| super::EditError::dump(dump, &error)),
+fn read(kind: Kind, dump: &str) -> Result<Node, String> {
+    match kind {
+        Kind::CriO => crio::dump(dump),
+        Kind::Containerd => Node::parse(dump).map_err(|error| super::EditError::dump(dump, &error)),
     }
     .map_err(|error| error.to_string())
 }
 
 /// The keys under which handlers are in a dump.
-fn runtimes(engine: Engine, dump: &Node) -> Option<Vec<&'static str>> {
+fn runtimes(kind: Kind, dump: &Node) -> Option<Vec<&'static str>> {
     let of_cri = |version| cri::keys(cri::section(version)).to_vec();
-    let keys = match engine {
-        Engine::CriO => vec![crio::KEYS.to_vec()],
-        Engine::Containerd(..) => vec![of_cri(3), of_cri(2)],
+    let keys = match kind {
+        Kind::CriO => vec![crio::KEYS.to_vec()],
+        Kind::Containerd => vec![of_cri(3), of_cri(2)],
     };
     keys.into_iter().find(|keys| dump.table(keys).is_some_and(|map| !map.is_empty()))
 }
 
 /// One new handler.
 fn check_one(input: &Input, before: &Node, after: &Node, wrap: &Wrap, owned: &[String]) -> Result<Vec<String>, String> {
-    let found = runtimes(input.engine, after).and_then(|keys| after.table(&keys)?.get(&wrap.new)?.map());
+    let found = runtimes(input.kind, after).and_then(|keys| after.table(&keys)?.get(&wrap.new)?.map());
     let Some(found) = found else { return Ok(vec![format!("the engine does not know the handler {}", wrap.new)]) };
     let meant = meant(input, before, wrap, owned, found).map_err(|error| error.to_string())?;
     let differences = Node::Map(meant).differences(&Node::Map(found.clone()));
@@ -66,7 +66,7 @@ fn check_one(input: &Input, before: &Node, after: &Node, wrap: &Wrap, owned: &[S
 }
 
 fn meant(input: &Input, before: &Node, wrap: &Wrap, owned: &[String], found: &Map) -> Result<Map, super::EditError> {
-    if input.engine != Engine::CriO {
+    if input.kind != Kind::CriO {
         let handlers = cri::handlers(before);
         return cri::with_berth(wrap, handler::existing(wrap, &handlers, owned)?);
     }
