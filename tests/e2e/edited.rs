@@ -189,7 +189,7 @@ fn every_configuration_keeps_its_meaning_and_gains_the_handlers_and_gets_its_byt
             assert_eq!(Path::new(place.0), place.1, "{name}: {new}");
             assert_eq!(settings(&table, new, handler), settings(&table, handler, handler), "{name}: {new}");
         }
-        assert_eq!(others(&dump, &wraps), others(&input.dump, &[]), "{name}");
+        assert!(others(&dump, &wraps) == others(&input.dump, &[]), "{name}: more than the handlers has changed");
 
         let again = node.read();
         assert!(changes(&again, &wraps).unwrap().iter().all(|change| !change.is_needed()), "{name}: not at rest");
@@ -203,6 +203,7 @@ fn every_configuration_keeps_its_meaning_and_gains_the_handlers_and_gets_its_byt
             .unwrap_or_else(|differences| panic!("{name}: {differences:#?}"));
         node.write(&changes(&node.read(), &[]).unwrap());
         assert_eq!(node.files(), files, "{name}: not as it was");
-        assert_eq!(node.dump().unwrap(), input.dump, "{name}");
+        // Without imports, which containerd before 2.0 lists in any order.
+        assert!(others(&node.dump().unwrap(), &[]) == others(&input.dump, &[]), "{name}: means something else");
     }
 }

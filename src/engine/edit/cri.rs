@@ -66,14 +66,24 @@ pub(super) fn tables(
     Ok(lines)
 }
 
-/// The settings of a handler, and berth in front. What is as Go has it unsaid is left out; options are copied as they are,
-/// because they are a shim's, and a shim may tell the two apart.
+/// A handler that is not berth's, written out.
+pub(super) fn as_it_is(version: i64, name: &str, settings: &Node) -> Vec<String> {
+    let settings = settings.map().cloned().unwrap_or_default();
+    table(&header(version, name), &said(settings))
+}
+
+/// The settings of a handler, and berth in front.
 fn wrapped(wrap: &Wrap, existing: &Map) -> Result<Map, EditError> {
     let option = |name: &str| existing.get("options")?.at(&[name]);
     handler::check_no_loop(wrap, &[existing.get("runtime_path"), option("BinaryName")])?;
-    let mut settings = with_berth(wrap, existing)?;
-    settings.retain(|name, value| name == "options" && *value != Node::Map(Map::new()) || !value.is_zero());
-    Ok(settings)
+    Ok(said(with_berth(wrap, existing)?))
+}
+
+/// Without what is as Go has it unsaid, so that a newer engine does not stumble over what it has given up. Options stay as
+/// they are: they are a shim's, and a shim may tell the two apart.
+fn said(mut settings: Map) -> Map {
+    settings.retain(|_, value| !value.is_zero());
+    settings
 }
 
 /// A handler's settings as the dump shall have them for the new one.

@@ -1,8 +1,10 @@
 //! containerd before 2.0: the root file itself, between two marked lines.
 //!
-//! There an imported file replaces the section of each plugin that it names, the CRI's with every setting in it.
+//! There an imported file replaces the section of each plugin that it names, the CRI's with every setting in it. And the
+//! handler that is built in (`runc`) is gone as soon as a file declares any: where none is declared, it is written out
+//! beside berth's (both seen on 1.6.36 and 1.7.35).
 
-use super::node::Node;
+use super::node::{Map, Node};
 use super::splice::{Splice, eol, line_end, splice, whole_lines};
 use super::{Change, EditError, Input, Toml, Wrap, cri, error, made};
 use std::ops::Range;
@@ -13,6 +15,8 @@ const BEGIN: &str = "# berth: begin. Written by berth install, taken out by bert
 const BEGINS: &str = "# berth: begin";
 /// The last line.
 const END: &str = "# berth: end";
+/// What stands before handlers that are not berth's.
+const KEPT: &str = "# Built in; containerd would forget it beside the handlers above.";
 /// The newest that containerd before 2.0 knows, and the first with today's words.
 const VERSION: i64 = 2;
 
@@ -28,7 +32,9 @@ pub(super) fn changes(input: &Input, wraps: &[Wrap]) -> Result<Vec<Change>, Edit
 pub(super) fn owned(input: &Input) -> Result<Vec<String>, EditError> {
     let Some(text) = &input.root.text else { return Ok(Vec::new()) };
     let Some(block) = block(input, text)? else { return Ok(Vec::new()) };
-    Ok(cri::declared(&Toml::read(&input.root.path, &text[block])?))
+    let block = &text[block];
+    let own = block.split_once(KEPT).map_or(block, |(own, _)| own);
+    Ok(cri::declared(&Toml::read(&input.root.path, own)?))
 }
 
 fn added(input: &Input, text: Option<&str>, wraps: &[Wrap]) -> Result<String, EditError> {
@@ -44,6 +50,11 @@ fn added(input: &Input, text: Option<&str>, wraps: &[Wrap]) -> Result<String, Ed
         lines.extend([format!("version = {VERSION}"), String::new()]);
     }
     lines.extend(cri::tables(input, wraps, VERSION, &owned, &dump)?);
+    let kept = undeclared(input, &text, old.clone(), &dump, &owned)?;
+    for (name, settings) in &kept {
+        lines.extend([String::new(), KEPT.to_owned()]);
+        lines.extend(cri::as_it_is(VERSION, name, settings));
+    }
     lines.push(END.to_owned());
     let block = lines.join(eol(&text));
     let change = match old {
@@ -51,8 +62,23 @@ fn added(input: &Input, text: Option<&str>, wraps: &[Wrap]) -> Result<String, Ed
         None => appended(&text, block),
     };
     let after = splice(&text, &[change]);
-    check_addition(input, before.node(), &after, &owned, wraps)?;
+    let added: Vec<_> = wraps.iter().map(|wrap| wrap.new.clone()).chain(kept.into_keys()).collect();
+    check_addition(input, before.node(), &after, &owned, &added)?;
     Ok(after)
+}
+
+/// The handlers that hold without being declared outside of berth's lines.
+fn undeclared(
+    input: &Input,
+    text: &str,
+    block: Option<Range<usize>>,
+    dump: &Node,
+    owned: &[String],
+) -> Result<Map, EditError> {
+    let declared = cri::declared(&Toml::read(&input.root.path, &without(text, block))?);
+    let mut known = cri::handlers(dump);
+    known.retain(|name, _| !declared.contains(name) && !owned.contains(name));
+    Ok(known)
 }
 
 /// At the end. A text whose last line has no line break gives its want of one to the block's last line.
@@ -121,23 +147,22 @@ fn check_not_shadowed(input: &Input) -> Result<(), EditError> {
     Ok(())
 }
 
-/// Apart from berth's handlers, and the version, both texts say the same, and the handlers are in the second one.
+/// Apart from these handlers, and the version, both texts say the same, and what was to be added is in the second one.
 fn check_addition(
     input: &Input,
     mut before: Node,
     after: &str,
     owned: &[String],
-    wraps: &[Wrap],
+    added: &[String],
 ) -> Result<(), EditError> {
     let no_room = |message: String| EditError::NoRoom { path: input.root.path.clone(), message };
     let mut after = Node::parse(after).map_err(|error| no_room(error.message().to_owned()))?;
     let [plugins, section, cri, runtimes] = cri::keys(cri::section(VERSION));
-    let names = wraps.iter().map(|wrap| &wrap.new);
-    if let Some(lost) = names.clone().find(|name| after.at(&[plugins, section, cri, runtimes, name]).is_none()) {
+    if let Some(lost) = added.iter().find(|name| after.at(&[plugins, section, cri, runtimes, name]).is_none()) {
         return Err(no_room(format!("{lost} would not be where it belongs")));
     }
     for node in [&mut before, &mut after] {
-        for name in owned.iter().chain(names.clone()) {
+        for name in owned.iter().chain(added) {
             node.remove(&[plugins, section, cri, runtimes, name]);
         }
         node.remove(&["version"]);
