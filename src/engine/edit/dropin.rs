@@ -53,14 +53,9 @@ fn version(input: &Input) -> Result<i64, EditError> {
         if version == Some(1) && path == input.root.path {
             return Err(EditError::Version1 { path: path.to_owned(), line: file.version_line(), declared: true });
         }
-        said.extend(version.map(|version| (path == input.root.path, version)));
+        said.extend(version);
     }
-    let of_root = said.iter().find(|(root, _)| *root);
-    let each_by_itself = input.version >= (2, 3, 0);
-    Ok(match (each_by_itself, of_root) {
-        (true, Some((_, version))) => *version,
-        // The first one that says a version is then the highest there may be, and berth's file may be read first.
-        (true, None) => said.iter().map(|(_, version)| *version).min().unwrap_or(VERSION),
-        (false, _) => said.last().map_or(VERSION, |(_, version)| *version),
-    })
+    // 2.3 takes none above the first that says one, and berth's file may come before that. Before 2.3 it is the last.
+    let counts = if input.version >= (2, 3, 0) { said.first() } else { said.last() };
+    Ok(counts.copied().unwrap_or(VERSION))
 }

@@ -149,7 +149,7 @@ fn append(text: &str, array: &Array, pattern: &str) -> Vec<Splice> {
     if start > span.start && indent.trim().is_empty() {
         let end = line_end(text, comma.map_or(last.end, |comma| comma + 1));
         let end = end.min(span.end - 1);
-        let own = format!("{}{indent}{entry}", eol(text));
+        let own = format!("{}{indent}{entry}", eol(&text[span.clone()]));
         return match comma {
             Some(_) => vec![Splice::put(end, own + ",")],
             None => vec![Splice::put(last.end, ","), Splice::put(end.max(last.end), own)],
@@ -176,7 +176,11 @@ fn cuts(text: &str, array: &Array, ours: &[bool]) -> Vec<Splice> {
         }
         let start = if at == 0 { entry.start } else { blank_before(text, entry.start) };
         match next {
-            Some(comma) if text[entry.end..comma].trim().is_empty() => cuts.push(Splice::cut(start..comma + 1)),
+            Some(comma) if text[entry.end..comma].trim().is_empty() => {
+                let rest = text[comma + 1..].trim_start_matches([' ', '\t']);
+                // The first one leaves no space before the second.
+                cuts.push(Splice::cut(start..if at == 0 { text.len() - rest.len() } else { comma + 1 }));
+            }
             Some(comma) => cuts.extend([Splice::cut(start..entry.end), Splice::cut(comma..comma + 1)]),
             // The last one without a comma: the one before it would be left over, and was not there either.
             None => {

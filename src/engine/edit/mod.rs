@@ -59,7 +59,7 @@ pub struct Input {
     /// containerd's `config.toml`, CRI-O's `crio.conf`.
     pub root: Snapshot,
     /// Every other file that the engine reads, in the order in which it reads them. For containerd those that [`patterns`]
-    /// of the root file lead to, for CRI-O all files below `crio.conf.d`. Our own may be among them.
+    /// of the root file lead to, and then those that their own do; for CRI-O all files below `crio.conf.d`. Our own may be among them.
     pub others: Vec<Snapshot>,
     /// berth's own file. Its directory is one that the engine reads, or that an import can be added for. Not used for
     /// containerd before 2.0.
