@@ -30,9 +30,14 @@ pub(super) fn declared(file: &Toml<'_>) -> Vec<String> {
     SECTIONS.iter().flat_map(|section| handler::names_at(file, &keys(section))).collect()
 }
 
+/// Has the file handlers in this section?
+pub(super) fn has_handlers(file: &Toml<'_>, section: &str) -> bool {
+    !handler::names_at(file, &keys(section)).is_empty()
+}
+
 /// Has the file anything to say about this section?
-pub(super) fn has_section(file: &Toml<'_>, version: i64) -> bool {
-    file.node().at(&["plugins", section(version)]).is_some()
+pub(super) fn has_section(file: &Toml<'_>, section: &str) -> bool {
+    file.node().at(&["plugins", section]).is_some()
 }
 
 /// The CRI is on.
@@ -48,7 +53,7 @@ pub(super) fn check_on(dump: &Node) -> Result<(), EditError> {
 pub(super) fn tables(
     input: &Input,
     wraps: &[Wrap],
-    version: i64,
+    section: &str,
     owned: &[String],
     dump: &Node,
 ) -> Result<Vec<String>, EditError> {
@@ -61,15 +66,15 @@ pub(super) fn tables(
             lines.push(String::new());
         }
         lines.push(format!("# All settings of {}, and berth in front.", wrap.handler));
-        lines.extend(table(&header(version, &wrap.new), &settings));
+        lines.extend(table(&header(section, &wrap.new), &settings));
     }
     Ok(lines)
 }
 
 /// A handler that is not berth's, written out.
-pub(super) fn as_it_is(version: i64, name: &str, settings: &Node) -> Vec<String> {
+pub(super) fn as_it_is(section: &str, name: &str, settings: &Node) -> Vec<String> {
     let settings = settings.map().cloned().unwrap_or_default();
-    table(&header(version, name), &said(settings))
+    table(&header(section, name), &said(settings))
 }
 
 /// The settings of a handler, and berth in front.
@@ -110,8 +115,8 @@ pub(super) fn with_berth(wrap: &Wrap, existing: &Map) -> Result<Map, EditError> 
     Ok(settings)
 }
 
-fn header(version: i64, name: &str) -> String {
-    format!("plugins.'{}'.containerd.runtimes.{name}", section(version))
+fn header(section: &str, name: &str) -> String {
+    format!("plugins.'{section}'.containerd.runtimes.{name}")
 }
 
 fn check_version(version: (u64, u64, u64), by: &By) -> Result<(), EditError> {

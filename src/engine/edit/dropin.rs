@@ -2,7 +2,8 @@
 //!
 //! Sections are merged across files there. A drop-in speaks in the words of its own `version`; 2.3 refuses one that is
 //! higher than the root file's, and 2.0 to 2.2 take the last version they read for that of everything, and lose the CRI
-//! settings of files that had another, without an error. So berth's file has the version that counts without it.
+//! settings of files that had another, without an error. So berth's file has the version that counts without it, and its
+//! handlers are where those that count are.
 //!
 //! `imports` in a dump are no evidence: from 2.2 on they name `/etc/containerd/conf.d/*.toml` even if that is not read,
 //! because the root file is not there or does not say it (seen on 2.2.9 and 2.3.4).
@@ -22,8 +23,8 @@ pub(super) fn changes(input: &Input, wraps: &[Wrap]) -> Result<Vec<Change>, Edit
     let owned = made::owned(input)?;
     let dump = Node::parse(&input.dump).map_err(|error| EditError::dump(&input.dump, &error))?;
     cri::check(input, wraps, &owned, &dump)?;
-    let version = version(input)?;
-    let tables = cri::tables(input, wraps, version, &owned, &dump)?;
+    let (version, section) = words(input)?;
+    let tables = cri::tables(input, wraps, section, &owned, &dump)?;
     let own = format!("{OWN}\nversion = {version}\n\n{}\n", tables.join("\n"));
     let root = input.root.text.clone().unwrap_or_else(|| made::root(VERSION));
     let root = imports::added(&Toml::read(&input.root.path, &root)?, &input.dropin.path)?;
@@ -44,9 +45,10 @@ fn taken_out(input: &Input) -> Result<Vec<Change>, EditError> {
     Ok(vec![input.root.becomes(root), input.dropin.becomes(foreign)])
 }
 
-/// The version that counts without berth's file.
-fn version(input: &Input) -> Result<i64, EditError> {
+/// The version that counts without berth's file, and the section whose handlers do.
+fn words(input: &Input) -> Result<(i64, &'static str), EditError> {
     let mut said = Vec::new();
+    let mut new_handlers = false;
     for (path, text) in input.files() {
         let file = Toml::read(path, text)?;
         let version = file.version().filter(|version| *version > 0);
@@ -54,8 +56,14 @@ fn version(input: &Input) -> Result<i64, EditError> {
             return Err(EditError::Version1 { path: path.to_owned(), line: file.version_line(), declared: true });
         }
         said.extend(version);
+        new_handlers |= cri::has_handlers(&file, cri::section(VERSION));
     }
-    // 2.3 takes none above the first that says one, and berth's file may come before that. Before 2.3 it is the last.
-    let counts = if input.version >= (2, 3, 0) { said.first() } else { said.last() };
-    Ok(counts.copied().unwrap_or(VERSION))
+    // 2.3 brings each file up by itself, and takes none above the first that says a version; berth's may come before it.
+    if input.version >= (2, 3, 0) {
+        let version = said.first().copied().unwrap_or(VERSION);
+        return Ok((version, cri::section(version)));
+    }
+    // Before, the last one says it for all. Where that is 2 and there are handlers in the words of 3, these alone count.
+    let version = said.last().copied().unwrap_or(VERSION);
+    Ok((version, cri::section(if new_handlers { VERSION } else { version })))
 }

@@ -49,11 +49,11 @@ fn added(input: &Input, text: Option<&str>, wraps: &[Wrap]) -> Result<String, Ed
     if says_version(input, &before, old.clone())? {
         lines.extend([format!("version = {VERSION}"), String::new()]);
     }
-    lines.extend(cri::tables(input, wraps, VERSION, &owned, &dump)?);
+    lines.extend(cri::tables(input, wraps, cri::section(VERSION), &owned, &dump)?);
     let kept = undeclared(input, &text, old.clone(), &dump, &owned)?;
     for (name, settings) in &kept {
         lines.extend([String::new(), KEPT.to_owned()]);
-        lines.extend(cri::as_it_is(VERSION, name, settings));
+        lines.extend(cri::as_it_is(cri::section(VERSION), name, settings));
     }
     lines.push(END.to_owned());
     let block = lines.join(eol(&text));
@@ -140,7 +140,7 @@ fn block(input: &Input, text: &str) -> Result<Option<Range<usize>>, EditError> {
 /// No imported file replaces the section.
 fn check_not_shadowed(input: &Input) -> Result<(), EditError> {
     for (path, text) in input.files().filter(|(path, _)| *path != input.root.path) {
-        if cri::has_section(&Toml::read(path, text)?, VERSION) {
+        if cri::has_section(&Toml::read(path, text)?, cri::section(VERSION)) {
             return Err(EditError::Shadowed { path: input.root.path.clone(), by: path.to_owned() });
         }
     }

@@ -27,7 +27,7 @@ pub fn stanza(distribution: Distribution, input: &Input, wraps: &[Wrap]) -> Resu
     let dump = Node::parse(&input.dump).map_err(|error| EditError::dump(&input.dump, &error))?;
     cri::check_on(&dump)?;
     let version = version(input)?;
-    let tables = cri::tables(input, wraps, version, &[], &dump)?.join("\n") + "\n";
+    let tables = cri::tables(input, wraps, cri::section(version), &[], &dump)?.join("\n") + "\n";
     let place = place(distribution, input, version)?;
     Ok(place.map(|(path, opening, how)| Stanza { path, how, text: format!("{opening}{tables}") }))
 }
@@ -62,14 +62,22 @@ fn place(distribution: Distribution, input: &Input, version: i64) -> Result<Opti
             );
             (directory.join(format!("{rendered}.tmpl")), "{{ template \"base\" . }}\n\n".to_owned(), how)
         }
-        Distribution::K0s => own_file(
-            "/etc/k0s/containerd.d/50-berth.toml".into(),
-            "k0s takes it up by itself; nothing is to be restarted",
-        ),
+        Distribution::K0s => own_file("/etc/k0s/containerd.d/50-berth.toml".into(), &k0s(input)),
         Distribution::MicroK8s => {
             let path = "/var/snap/microk8s/current/args/containerd-template.toml".into();
             let how = "put this at the end of the file, and run: snap restart microk8s.daemon-containerd".to_owned();
             (path, String::new(), how)
         }
     }))
+}
+
+/// k0s reads its directory only while it writes its containerd's configuration by itself, which a comment there says.
+fn k0s(input: &Input) -> String {
+    let root = input.root.path.display();
+    match &input.root.text {
+        Some(text) if !text.contains("k0s_managed=true") => format!(
+            "import it in {root}, which is not k0s's any more (it lacks the comment k0s_managed=true); then restart k0s"
+        ),
+        _ => "k0s takes it up by itself; look into /run/k0s/containerd-cri.toml".to_owned(),
+    }
 }

@@ -34,6 +34,9 @@ fn the_others_take_a_file_or_a_template() {
     let told = stanza(Distribution::K0s, &input, &[kata()]).unwrap().unwrap();
     assert_eq!(told.path, PathBuf::from("/etc/k0s/containerd.d/50-berth.toml"));
     assert!(told.text.starts_with("version = 3\n\n# All settings of kata"), "{}", told.text);
+    assert!(told.how.ends_with("look into /run/k0s/containerd-cri.toml"), "{}", told.how);
+    let by_hand = stanza(Distribution::K0s, &containerd_2(Some("version = 3\n")), &[kata()]).unwrap().unwrap();
+    assert!(by_hand.how.contains("lacks the comment k0s_managed=true"), "{}", by_hand.how);
     let told = stanza(Distribution::MicroK8s, &input, &[kata()]).unwrap().unwrap();
     assert_eq!(told.path, PathBuf::from("/var/snap/microk8s/current/args/containerd-template.toml"));
     assert!(told.text.starts_with("# All settings of kata"), "{}", told.text);
