@@ -17,6 +17,7 @@ pub mod finding;
 pub mod fsutil;
 pub mod http;
 pub mod identity;
+pub mod install;
 pub mod ledger;
 pub mod lifecycle;
 pub mod logging;

@@ -8,6 +8,7 @@ use berth::config::{Config, DEFAULT_TEXT};
 use berth::daemon::{self, Start};
 use berth::door::interpose::Interposer;
 use berth::exit::{Exit, chain};
+use berth::install;
 use berth::ledger::Ledger;
 use berth::logging::{self, To};
 use berth::nri::{Endpoint, Identity, Launch};
@@ -95,6 +96,11 @@ fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
             Ok(if report.is_good(strict) { written } else { Exit::Failure })
         }
         Command::Explain(explain) => quiet_on_closed_pipe(admin::explain(explain, &mut out)),
+        Command::Install(install) => {
+            let (order, wanted) = install.parts();
+            say(&install::install(&order, &wanted)?, &mut out)
+        }
+        Command::Uninstall(uninstall) => say(&install::uninstall(&uninstall.doing.order())?, &mut out),
         Command::Config(cli::Config::Default) => {
             quiet_on_closed_pipe(out.write_all(DEFAULT_TEXT.as_bytes()).map_err(Into::into))
         }
@@ -104,6 +110,12 @@ fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
             quiet_on_closed_pipe(writeln!(out, "{}: ok, {count} profiles", file.display()).map_err(Into::into))
         }
     }
+}
+
+/// Data to standard output, remarks to standard error.
+fn say(told: &install::Told, out: &mut impl Write) -> Result<Exit, Box<dyn Error>> {
+    told.remarks.iter().for_each(|remark| complain(remark));
+    quiet_on_closed_pipe(out.write_all(told.text.as_bytes()).map_err(Into::into))
 }
 
 /// A reader that has seen enough is no failure of ours.

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["http", "netns", "ledger", "nri", "oci", "engine"],
     &["apply"],
     &["door"],
-    &["check"],
+    &["check", "install"],
     &["cli", "admin", "daemon"],
     &["main", "lib"],
 ];
@@ -35,7 +35,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 const PURE: &[&str] = &["address", "identity", "dialect", "finding", "pin", "decide", "lifecycle"];
 
 /// The pure halves of modules that are not.
-const PURE_HALVES: &[&str] = &["ledger/record.rs", "oci/scan.rs", "oci/edit.rs"];
+const PURE_HALVES: &[&str] =
+    &["install/record.rs", "install/render.rs", "ledger/record.rs", "oci/scan.rs", "oci/edit.rs"];
 
 /// Such a half that is a directory.
 const PURE_DIRECTORY: &str = "engine/edit";

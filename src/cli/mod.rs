@@ -5,6 +5,7 @@ mod config;
 mod engine;
 mod explain;
 mod gc;
+mod install;
 mod list;
 mod nri;
 
@@ -13,6 +14,7 @@ pub use config::Config;
 pub use engine::EngineFlags;
 pub use explain::{Explain, Explanation};
 pub use gc::Gc;
+pub use install::{Doing, Install, Uninstall};
 pub use list::{List, Output};
 pub use nri::{DEFAULT_INDEX, DEFAULT_NAME, Nri};
 
@@ -63,6 +65,23 @@ Examples:
   berth explain /run/containerd/io.containerd.runtime.v2.task/k8s.io/4f1c...
   berth explain BUNDLE --as containerd-shim-berth-kata-v2 -o json")]
     Explain(Explain),
+    /// Put berth on this node: the program, and handlers with berth in front. Prints the plan unless told to do it.
+    #[command(after_help = "\
+Examples:
+  berth install --handler kata                      print what would be done
+  berth install --handler kata --apply --restart    do it
+  berth install --handler kata=vm --bin-dir /opt/bin --apply
+
+The engine is restarted by `systemctl restart`, run in the host's root directory, or by --restart-command.")]
+    Install(Install),
+    /// Take away what install has put on this node. Prints the plan unless told to do it.
+    #[command(after_help = "\
+Examples:
+  berth uninstall                     print what would be done
+  berth uninstall --apply --restart   do it
+
+Refused while pods run on a handler with berth in front. Configuration goes first, programs last.")]
+    Uninstall(Uninstall),
     /// Check a configuration file, or print the default one.
     #[command(subcommand)]
     Config(Config),

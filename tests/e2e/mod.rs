@@ -13,6 +13,7 @@ mod edited;
 mod engine;
 mod failure;
 mod identity;
+mod install;
 mod interposed;
 mod launched;
 mod lifecycle;

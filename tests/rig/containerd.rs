@@ -56,6 +56,11 @@ fn standing() -> [Handler; 4] {
     ]
 }
 
+/// A configuration with the usual handlers, in the words of this containerd.
+pub(crate) fn usual_config() -> String {
+    config(provision(), &standing())
+}
+
 /// Further programs, on the rig's PATH.
 pub(crate) const PROGRAMS: &str = "/run/rig/bin";
 

@@ -101,13 +101,20 @@ impl Cri {
 
     /// Runtime and network are ready.
     pub(crate) fn is_ready(&self) -> bool {
+        self.says_of(&["RuntimeReady", "NetworkReady"])
+    }
+
+    /// The runtime is ready, whether or not there is a network for pods.
+    pub(crate) fn is_up(&self) -> bool {
+        self.says_of(&["RuntimeReady"])
+    }
+
+    fn says_of(&self, wanted: &[&str]) -> bool {
         let status = self.call(|mut calls| async move { calls.status(StatusRequest { verbose: false }).await });
         let conditions = status.ok().and_then(|answer| answer.status).map(|status| status.conditions);
         let conditions = conditions.unwrap_or_default();
         // There are others, such as whether containerd has a deprecated feature to warn of.
-        ["RuntimeReady", "NetworkReady"]
-            .iter()
-            .all(|wanted| conditions.iter().any(|condition| condition.r#type == *wanted && condition.status))
+        wanted.iter().all(|wanted| conditions.iter().any(|condition| condition.r#type == *wanted && condition.status))
     }
 
     pub(crate) fn has_image(&self, image: &str) -> bool {

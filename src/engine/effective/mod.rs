@@ -132,6 +132,18 @@ impl Effective {
     /// # Errors
     /// As [`Effective::of`]; the last line that the parser said is in it.
     pub fn of_candidate(host: &Host, engine: &Engine, files: Candidate<'_>) -> Result<Self, EngineError> {
+        let text = Self::print(host, engine, files)?;
+        Self::parse(engine.kind, Source::Files, &text).map_err(|source| EngineError::Unreadable {
+            command: format!("{} config", engine.kind.program()),
+            source: Box::new(source),
+        })
+    }
+
+    /// The same as the engine prints it.
+    ///
+    /// # Errors
+    /// As [`Effective::of`].
+    pub fn print(host: &Host, engine: &Engine, files: Candidate<'_>) -> Result<String, EngineError> {
         let program = engine.program()?;
         let config = text(files.config)?;
         // containerd before 2.0 and CRI-O fail on a file that is named and absent; to all an empty one says nothing.
@@ -143,10 +155,7 @@ impl Effective {
                 host.run(program, &["--config", config, "--config-dir", text(dir)?, "config"])?
             }
         };
-        Self::parse(engine.kind, Source::Files, &said.out).map_err(|source| EngineError::Unreadable {
-            command: format!("{} config", program.display()),
-            source: Box::new(source),
-        })
+        Ok(said.out)
     }
 
     /// What an engine has printed. Pure.

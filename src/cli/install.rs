@@ -1,0 +1,84 @@
+//! `berth install` and `berth uninstall`
+
+use super::{EngineFlags, absolute};
+use crate::install::{Asked, BIN_DIR, Mode, Order, PATIENCE, Restart, Wanted};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `berth install`
+#[derive(Debug, Args)]
+pub struct Install {
+    /// Add a handler NEW that is as NAME with berth in front [default of NEW: NAME-berth]. More than once for more.
+    #[arg(long = "handler", value_name = "NAME[=NEW]")]
+    pub handlers: Vec<Asked>,
+    /// Place the NRI plugin that the engine starts.
+    #[arg(long)]
+    pub plugin: bool,
+    /// Where berth and its further names go; the program itself goes to ../lib/berth.
+    #[arg(long, value_name = "DIR", value_parser = absolute, help = format!("Where berth and its further names go; the program itself goes to ../lib/berth [default: {BIN_DIR}]"))]
+    pub bin_dir: Option<PathBuf>,
+    /// How far to go.
+    #[command(flatten)]
+    pub doing: Doing,
+}
+
+/// `berth uninstall`
+#[derive(Debug, Args)]
+pub struct Uninstall {
+    /// How far to go.
+    #[command(flatten)]
+    pub doing: Doing,
+}
+
+/// How far to go, and where.
+#[derive(Debug, Args)]
+pub struct Doing {
+    /// Do it; without this the plan is printed and nothing is written.
+    #[arg(long)]
+    pub apply: bool,
+    /// Restart the engine if it has to read something new, wait for it, and put everything back if it does not come.
+    #[arg(long, requires = "apply")]
+    pub restart: bool,
+    /// Restart it by this line of shell instead of systemctl.
+    #[arg(long, value_name = "CMD", requires = "restart")]
+    pub restart_command: Option<String>,
+    /// How long to wait for the engine.
+    #[arg(long, value_name = "TIME", default_value_t = format!("{}s", PATIENCE.as_secs()), value_parser = duration)]
+    pub timeout: String,
+    /// The host, and its engine.
+    #[command(flatten)]
+    pub engine: EngineFlags,
+}
+
+impl Install {
+    /// What is asked for, and how far to go.
+    #[must_use]
+    pub fn parts(self) -> (Order, Wanted) {
+        let wanted = Wanted { handlers: self.handlers, plugin: self.plugin, bin_dir: self.bin_dir };
+        (self.doing.order(), wanted)
+    }
+}
+
+impl Doing {
+    /// The same in the words of the install.
+    #[must_use]
+    pub fn order(self) -> Order {
+        let restart = self.restart.then(|| self.restart_command.map_or(Restart::Systemd, Restart::Shell));
+        Order {
+            host_root: self.engine.host_root.clone(),
+            choice: self.engine.choice(),
+            mode: if self.apply { Mode::Apply } else { Mode::Plan },
+            restart,
+            patience: humantime::parse_duration(&self.timeout).unwrap_or(PATIENCE),
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<String, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time > Duration::ZERO => Ok(text.to_owned()),
+        Ok(_) => Err("must be longer than nothing".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,192 @@
+//! The objects of an install on a host, as they are to be: program, names, plugin, berth's own configuration.
+
+use super::InstallError;
+use super::choose::Chosen;
+use super::object::{Object, hash};
+use super::record::{Record, Role};
+use super::work::Content;
+use crate::config::{Config, DEFAULT_PATH};
+use crate::engine::{Host, Kind};
+use crate::fsutil::FileError;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where berth goes unless the operator says otherwise.
+pub const BIN_DIR: &str = "/usr/local/bin";
+/// Index and name of the plugin.
+const PLUGIN: &str = "90-berth";
+/// The first line of a configuration of berth's own making.
+const OWN: &str =
+    "# Written by berth install: what is behind names that do not say it. Yours from your first change on.\n";
+
+/// Something that is to be at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Its path on the host; links in it are resolved.
+    pub(super) path: PathBuf,
+    /// What it is for.
+    pub(super) role: Role,
+    /// What is to be there.
+    pub(super) content: Content,
+    /// What is there now.
+    pub(super) now: Object,
+}
+
+impl Part {
+    /// Looks at what is at `path` now.
+    ///
+    /// # Errors
+    /// It may not be looked at.
+    pub(super) fn new(host: &Host, path: &Path, role: Role, content: Content) -> Result<Self, FileError> {
+        let path = place(host, path)?;
+        let now = Object::at(&outside(host, &path))?;
+        Ok(Self { path, role, content, now })
+    }
+
+    pub(super) fn is_needed(&self) -> bool {
+        self.now != self.content.object()
+    }
+}
+
+/// The program's own place, below the parent of the directory of names: `/usr/local/lib/berth/<version>-<hash>/berth`.
+pub(super) fn program_path(bin_dir: &Path, bytes: &[u8]) -> PathBuf {
+    let version = format!("{}-{}", crate::VERSION, hash(bytes).get(..8).unwrap_or_default());
+    bin_dir.parent().unwrap_or(Path::new("/")).join("lib/berth").join(version).join("berth")
+}
+
+/// Program and names.
+///
+/// # Errors
+/// Something else is where a name should be.
+pub(super) fn programs(
+    host: &Host,
+    bin_dir: &Path,
+    bytes: Vec<u8>,
+    context: Option<Vec<u8>>,
+    chosen: &[Chosen],
+) -> Result<Vec<Part>, InstallError> {
+    let program = program_path(bin_dir, &bytes);
+    let target =
+        Path::new("..").join(program.strip_prefix(bin_dir.parent().unwrap_or(Path::new("/"))).unwrap_or(&program));
+    let mut parts = vec![
+        Part::new(host, &program, Role::Program, Content::Program { bytes, context })?,
+        Part::new(host, &bin_dir.join("berth"), Role::Name, Content::Link(target))?,
+    ];
+    let names: std::collections::BTreeSet<_> = chosen.iter().map(|chosen| chosen.name.as_str()).collect();
+    for name in names {
+        let part = Part::new(host, &bin_dir.join(name), Role::Name, Content::Link("berth".into()))?;
+        if let Some(what) = other_than_absent(&part) {
+            return Err(InstallError::InTheWay { path: part.path, what });
+        }
+        parts.push(part);
+    }
+    let berth = parts.iter().find(|part| part.now == Object::Directory || part.now == Object::Other);
+    match berth {
+        Some(part) => Err(InstallError::InTheWay { path: part.path.clone(), what: "not a file" }),
+        None => Ok(parts),
+    }
+}
+
+fn other_than_absent(part: &Part) -> Option<&'static str> {
+    match &part.now {
+        Object::Absent => None,
+        Object::Link(_) if !part.is_needed() => None,
+        Object::Link(_) => Some("a link to something else"),
+        _ => Some("no link"),
+    }
+}
+
+/// The plugin that the engine starts: a link, so that it is exchanged with berth.
+///
+/// # Errors
+/// It may not be looked at.
+pub(super) fn plugin(host: &Host, dir: &Path, bin_dir: &Path) -> Result<Part, FileError> {
+    Part::new(host, &dir.join(PLUGIN), Role::Plugin, Content::Link(bin_dir.join("berth")))
+}
+
+/// berth's own configuration, where names alone do not say what is behind them. A file that is there and not of berth's
+/// making is the operator's: then it has to say it already.
+///
+/// # Errors
+/// It does not, or is broken.
+pub(super) fn settings(
+    host: &Host,
+    kind: Kind,
+    chosen: &[Chosen],
+    record: Option<&Record>,
+) -> Result<Option<Part>, InstallError> {
+    let mut needed = BTreeMap::new();
+    for chosen in chosen.iter().filter(|chosen| chosen.needs_entry) {
+        needed.entry(chosen.name.as_str()).or_insert_with(Vec::new).push(chosen);
+    }
+    if needed.is_empty() {
+        return Ok(None);
+    }
+    let path = Path::new(DEFAULT_PATH);
+    let entries: BTreeMap<_, _> = needed.iter().map(|(name, of)| (*name, entry(kind, name, of))).collect();
+    let whole = entries.values().fold(format!("{OWN}interposers:\n"), |text, entry| text + entry);
+    let part = Part::new(host, path, Role::Settings, Content::Text(whole.into_bytes()))?;
+    let ours = record.and_then(|record| record.item(&part.path)).is_some_and(|item| item.after == part.now);
+    let Some(text) = host.read(path)?.filter(|_| !ours) else { return Ok(Some(part)) };
+    let config = Config::parse(&text, DEFAULT_PATH)?;
+    for (name, of) in needed {
+        let delegate = config.interposers.get(name).and_then(|entry| entry.delegate.as_deref());
+        if of.iter().any(|chosen| delegate != Some(&chosen.delegate)) {
+            let entry = format!("interposers:\n{}", entries.get(name).map_or("", String::as_str));
+            return Err(InstallError::NeedsEntry { path: path.to_owned(), name: name.to_owned(), entry });
+        }
+    }
+    Ok(None)
+}
+
+fn entry(kind: Kind, name: &str, of: &[&Chosen]) -> String {
+    let delegate = of.iter().take(1).map(|chosen| format!("    delegate: {}\n", chosen.delegate.display()));
+    // Of several handlers it could be any.
+    let handler = of.iter().filter(|_| of.len() == 1).map(|chosen| format!("    handler: {}\n", chosen.wrap.new));
+    std::iter::once(format!("  {name}:\n    engine: {kind}\n")).chain(delegate).chain(handler).collect()
+}
+
+/// The directories that are missing above these parts, uppermost first.
+///
+/// # Errors
+/// One may not be looked at.
+pub(super) fn directories(host: &Host, parts: &[Part]) -> Result<Vec<Part>, FileError> {
+    let mut found: Vec<Part> = Vec::new();
+    for part in parts.iter().filter(|part| part.is_needed() && part.content != Content::Absent) {
+        let mut missing = Vec::new();
+        for dir in part.path.ancestors().skip(1) {
+            if found.iter().any(|known| known.path == dir) {
+                break;
+            }
+            let part = Part::new(host, dir, Role::Directory, Content::Directory)?;
+            if !part.is_needed() {
+                break;
+            }
+            missing.push(part);
+        }
+        found.extend(missing.into_iter().rev());
+    }
+    Ok(found)
+}
+
+/// The host's own path of an object: links are followed above it, and not where it is one itself.
+pub(super) fn place(host: &Host, path: &Path) -> Result<PathBuf, FileError> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_owned()) };
+    Ok(host.resolve(dir).map_err(FileError::new("look at", path))?.join(name))
+}
+
+/// Where a resolved path of the host is seen from here.
+pub(super) fn outside(host: &Host, path: &Path) -> PathBuf {
+    host.root().join(path.strip_prefix("/").unwrap_or(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_has_a_directory_of_its_version_beside_the_names() {
+        let path = program_path(Path::new("/opt/bin"), b"abc");
+        assert_eq!(path, Path::new(&format!("/opt/lib/berth/{}-ba7816bf/berth", crate::VERSION)));
+    }
+}

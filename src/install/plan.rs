@@ -1,0 +1,159 @@
+//! What an install would do. Reads, and changes nothing.
+
+use super::choose::{Asked, Chosen, candidates, choose};
+use super::label::{self, Label};
+use super::parts::{self, Part};
+use super::record::{Record, Role};
+use super::site::Site;
+use super::work::Content;
+use super::{InstallError, place};
+use crate::engine::edit::{self, Change, Stanza, Wrap};
+use crate::engine::{Host, Kind};
+use crate::fsutil::FileError;
+use std::path::{Path, PathBuf};
+
+/// What an operator has asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Handlers to wrap, beside those that are wrapped already.
+    pub handlers: Vec<Asked>,
+    /// The plugin that the engine starts.
+    pub plugin: bool,
+    /// Where berth goes.
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// What would be done.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Every handler that will be wrapped.
+    pub(super) chosen: Vec<Chosen>,
+    /// Handlers that could be, if none is.
+    pub(super) candidates: Vec<String>,
+    /// Everything that has to change, in order: directories, program, names, own configuration, plugin, and the engine's
+    /// configuration last.
+    pub(super) parts: Vec<Part>,
+    /// The same of the engine's configuration, for reading.
+    pub(super) changes: Vec<Change>,
+    /// Where berth goes.
+    pub(super) bin_dir: PathBuf,
+    /// How the program is labelled.
+    pub(super) label: Label,
+}
+
+impl Plan {
+    pub(super) fn wraps(&self) -> Vec<Wrap> {
+        wraps(&self.chosen)
+    }
+
+    /// Something changes that the engine reads at its start only.
+    pub(super) fn concerns_engine(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part.role, Role::Configuration | Role::Plugin))
+    }
+}
+
+/// What an operator would put where, on a distribution that writes its engine's configuration itself.
+#[derive(Debug)]
+pub(super) struct ByHand {
+    pub(super) chosen: Vec<Chosen>,
+    pub(super) candidates: Vec<String>,
+    pub(super) stanza: Option<Stanza>,
+    pub(super) bin_dir: PathBuf,
+}
+
+/// Plans an install of this program.
+///
+/// # Errors
+/// What stands in the way; see [`InstallError`].
+pub(super) fn plan(host: &Host, site: &Site, wanted: &Wanted, record: Option<&Record>) -> Result<Plan, InstallError> {
+    check_record(site, wanted, record)?;
+    let bin_dir = bin_dir(wanted, record);
+    place::check(host, &bin_dir)?;
+    let chosen = chosen(host, site, &wanted.handlers, &bin_dir, record)?;
+    let bytes = program()?;
+    let label = label::of(host, site, chosen.first().map(|chosen| chosen.delegate.as_path()));
+    let mut parts = parts::programs(host, &bin_dir, bytes, label.context(), &chosen)?;
+    parts.extend(parts::settings(host, site.engine.kind, &chosen, record)?);
+    if wanted.plugin {
+        parts.push(parts::plugin(host, &site.effective.nri.plugins, &bin_dir)?);
+    }
+    let changes = if chosen.is_empty() { Vec::new() } else { edit::changes(&site.input, &wraps(&chosen))? };
+    let changes: Vec<_> = changes.into_iter().filter(Change::is_needed).collect();
+    for change in &changes {
+        parts.push(configuration(host, change)?);
+    }
+    let mut all = parts::directories(host, &parts)?;
+    all.extend(parts.into_iter().filter(Part::is_needed));
+    let own = edit::owned(&site.input)?;
+    Ok(Plan { chosen, candidates: candidates(&site.effective, &own), parts: all, changes, bin_dir, label })
+}
+
+/// Plans what is to be done by hand.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn by_hand(host: &Host, site: &Site, wanted: &Wanted) -> Result<ByHand, InstallError> {
+    let bin_dir = bin_dir(wanted, None);
+    let chosen = chosen(host, site, &wanted.handlers, &bin_dir, None)?;
+    let stanza =
+        if chosen.is_empty() { None } else { edit::stanza(site.engine.distribution, &site.input, &wraps(&chosen))? };
+    Ok(ByHand { chosen, candidates: candidates(&site.effective, &[]), stanza, bin_dir })
+}
+
+fn check_record(site: &Site, wanted: &Wanted, record: Option<&Record>) -> Result<(), InstallError> {
+    let Some(record) = record else { return Ok(()) };
+    let is = format!("{} with {}", site.engine.kind, site.engine.config.display());
+    let was = format!("{} with {}", record.engine.kind, record.engine.config.display());
+    if !record.handlers.is_empty() && is != was {
+        return Err(InstallError::OtherEngine { was, is });
+    }
+    match &wanted.bin_dir {
+        Some(dir) if *dir != record.bin_dir => Err(InstallError::OtherBinDir(record.bin_dir.clone())),
+        _ => Ok(()),
+    }
+}
+
+fn bin_dir(wanted: &Wanted, record: Option<&Record>) -> PathBuf {
+    let recorded = || record.map_or_else(|| parts::BIN_DIR.into(), |record| record.bin_dir.clone());
+    wanted.bin_dir.clone().unwrap_or_else(recorded)
+}
+
+/// What was asked for now, and before.
+fn chosen(
+    host: &Host,
+    site: &Site,
+    now: &[Asked],
+    bin_dir: &Path,
+    record: Option<&Record>,
+) -> Result<Vec<Chosen>, InstallError> {
+    let earlier = record.iter().flat_map(|record| &record.handlers);
+    let earlier = earlier.map(|handler| Asked { handler: handler.wraps.clone(), new: handler.name.clone() });
+    let mut asked: Vec<_> = earlier.filter(|earlier| now.iter().all(|now| now.new != earlier.new)).collect();
+    asked.extend(now.iter().cloned());
+    choose(host, &site.engine, &site.effective, &asked, bin_dir)
+}
+
+fn wraps(chosen: &[Chosen]) -> Vec<Wrap> {
+    chosen.iter().map(|chosen| chosen.wrap.clone()).collect()
+}
+
+/// A change of the engine's configuration as a part. A file that is a link is changed where it leads to.
+pub(super) fn configuration(host: &Host, change: &Change) -> Result<Part, FileError> {
+    let path = host.resolve(&change.path).map_err(FileError::new("look at", &change.path))?;
+    let content = change.after.clone().map_or(Content::Absent, |text| Content::Text(text.into_bytes()));
+    Part::new(host, &path, Role::Configuration, content)
+}
+
+/// The bytes of this program.
+fn program() -> Result<Vec<u8>, FileError> {
+    let path = Path::new("/proc/self/exe");
+    std::fs::read(path).map_err(FileError::new("read", path))
+}
+
+/// For people: what berth stands in front of.
+pub(super) fn front(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Containerd => "containerd",
+        Kind::CriO => "CRI-O",
+    }
+}

@@ -1,0 +1,227 @@
+//! Taking berth away again: what the engine reads first, what it runs last.
+
+use super::apply::{clean, containerd_state, how, now, rolled_back, write_record};
+use super::candidate::validate;
+use super::object::Object;
+use super::parts::{Part, outside};
+use super::plan::configuration;
+use super::record::{Item, Record, Role, State};
+use super::restart::{self, How, Restarter, Wanted as Answer};
+use super::site::{self, RECORD, STATE, Site};
+use super::work::{Content, Work};
+use super::{InstallError, Mode, Order, Told, cri, lock, render, users};
+use crate::engine::Host;
+use crate::engine::edit::{self, Change};
+use crate::fsutil::FileError;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What an uninstall would do.
+#[derive(Debug)]
+pub(super) struct Removal {
+    /// What the engine reads.
+    pub(super) changes: Vec<Change>,
+    /// Files of its configuration that somebody has changed since: they keep those changes.
+    pub(super) edited: Vec<PathBuf>,
+    /// The plugin that the engine starts, and its configuration.
+    pub(super) first: Vec<Part>,
+    /// Everything else, in the order in which it goes.
+    pub(super) last: Vec<Part>,
+    /// What stays, because it is not what was put there any more.
+    pub(super) kept: Vec<PathBuf>,
+}
+
+/// Plans an uninstall, and carries it out if that is asked for.
+///
+/// # Errors
+/// What stood in the way; pods that still need berth above all.
+pub fn uninstall(order: &Order) -> Result<Told, InstallError> {
+    let host = Host::new(&order.host_root)?;
+    if site::record(&host)?.is_none() {
+        return Ok(render::nothing_installed());
+    }
+    if order.mode == Mode::Plan {
+        let Some(record) = site::record(&host)? else { return Ok(render::nothing_installed()) };
+        let site = Site::read(&host, &order.choice)?;
+        let removal = removal(&host, &site, &record)?;
+        let used = users::pods(&host, &site.engine, &containerd_state(&site), &record)?;
+        return Ok(render::removal(&site, &removal, how(order, &site).as_ref(), &used));
+    }
+    let lock = lock::take(&host, "berth uninstall")?;
+    let told = match site::record(&host)? {
+        None => Ok(render::nothing_installed()),
+        Some(record) => {
+            let site = Site::read(&host, &order.choice)?;
+            let how = how(order, &site);
+            Uninstall { host: &host, site: &site, order, how }.run(record)
+        }
+    };
+    lock.remove()?;
+    told
+}
+
+struct Uninstall<'a> {
+    host: &'a Host,
+    site: &'a Site,
+    order: &'a Order,
+    how: Option<How>,
+}
+
+impl Uninstall<'_> {
+    fn run(self, mut record: Record) -> Result<Told, InstallError> {
+        self.check_unused(&record)?;
+        clean(self.host, Some(&record), &[])?;
+        let removal = removal(self.host, self.site, &record)?;
+        let restarted = self.leave_engine(&removal, &mut record)?;
+        if let Some(why) = self.still_needed(&record) {
+            return Ok(render::waiting(self.site, &removal, why, restarted.as_ref()));
+        }
+        // A pod may have come while the engine still knew the handler.
+        self.check_unused(&record)?;
+        let mut work = Work::default();
+        for part in removal.last.iter().filter(|part| part.role != Role::Directory) {
+            let path = outside(self.host, &part.path);
+            if let Err(error) = work.stage(&path, &part.content) {
+                return Err(rolled_back(error.into(), work.roll_back()));
+            }
+        }
+        if let Err(error) = work.commit() {
+            return Err(rolled_back(error.into(), work.roll_back()));
+        }
+        work.finish()?;
+        self.forget(&record)?;
+        let left = self.remove_directories(&removal)?;
+        let mut told = render::removed(self.site, &removal, restarted.as_ref());
+        told.remarks.extend(left.iter().map(|path| format!("{} has something else in it: it stays", path.display())));
+        Ok(told)
+    }
+
+    fn check_unused(&self, record: &Record) -> Result<(), InstallError> {
+        let pods = users::pods(self.host, &self.site.engine, &containerd_state(self.site), record)?;
+        if pods.is_empty() { Ok(()) } else { Err(InstallError::InUse(pods)) }
+    }
+
+    /// Takes berth out of what the engine reads, and has it read that if a restart was asked for.
+    fn leave_engine(&self, removal: &Removal, record: &mut Record) -> Result<Option<How>, InstallError> {
+        let mut work = Work::default();
+        if !removal.first.is_empty() {
+            if !removal.changes.is_empty() {
+                validate(self.host, self.site, &removal.changes, &[], Path::new(STATE))?;
+            }
+            let staged: Result<Vec<()>, FileError> =
+                removal.first.iter().map(|part| work.stage(&outside(self.host, &part.path), &part.content)).collect();
+            if let Err(error) = staged {
+                return Err(rolled_back(error.into(), work.roll_back()));
+            }
+            record.state = State::Leaving;
+            record.restart_since = Some(now());
+            write_record(self.host, record)?;
+            if let Err(error) = work.commit() {
+                return Err(rolled_back(error.into(), work.roll_back()));
+            }
+        }
+        let due = record
+            .restart_since
+            .is_some_and(|since| restart::since(self.host, &self.site.engine).is_none_or(|at| at <= since));
+        let Some(how) = self.how.as_ref().filter(|_| due) else {
+            work.finish()?;
+            return Ok(None);
+        };
+        let restarter =
+            Restarter { host: self.host, engine: &self.site.engine, how: how.clone(), patience: self.order.patience };
+        let names: Vec<_> = record.handlers.iter().map(|handler| handler.name.clone()).collect();
+        if let Err(error) = restarter.restart(Answer { with: &[], without: &names }) {
+            let cause = rolled_back(error.into(), work.roll_back());
+            return Err(match restarter.restart(Answer { with: &names, without: &[] }) {
+                Ok(()) => cause,
+                Err(again) => InstallError::Down { cause: Box::new(cause), again },
+            });
+        }
+        record.restart_since = None;
+        work.finish()?;
+        Ok(Some(how.clone()))
+    }
+
+    /// Why what the engine runs cannot go yet: it still knows a handler of ours, and would make pods by it.
+    fn still_needed(&self, record: &Record) -> Option<String> {
+        if record.handlers.is_empty() || !restart::answers(self.host, &self.site.engine) {
+            return None;
+        }
+        let socket = self.host.path(&self.site.engine.socket).ok()?;
+        match cri::status(&socket, Duration::from_secs(5)) {
+            Ok(status) => {
+                let known = record.handlers.iter().find(|handler| status.handlers.contains(&handler.name))?;
+                Some(format!("the engine still knows the handler {}", known.name))
+            }
+            Err(error) => Some(format!("the engine does not say which handlers it knows ({error})")),
+        }
+    }
+
+    /// The directories that were made, unless somebody has put something into them; those are returned.
+    fn remove_directories(&self, removal: &Removal) -> Result<Vec<PathBuf>, InstallError> {
+        let mut left = Vec::new();
+        for part in removal.last.iter().filter(|part| part.role == Role::Directory) {
+            match std::fs::remove_dir(outside(self.host, &part.path)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => left.push(part.path.clone()),
+                Err(error) => return Err(FileError::new("remove directory", &part.path)(error).into()),
+            }
+        }
+        Ok(left)
+    }
+
+    /// The record and what belongs to it.
+    fn forget(&self, record: &Record) -> Result<(), InstallError> {
+        for item in &record.items {
+            if let Some(backup) = &item.backup {
+                crate::fsutil::remove_file(&outside(self.host, backup))?;
+            }
+        }
+        crate::fsutil::remove_file(&outside(self.host, Path::new(RECORD)))?;
+        for dir in ["originals", ""] {
+            // Somebody else's file in it: then it is not berth's alone any more.
+            drop(std::fs::remove_dir(outside(self.host, &Path::new(STATE).join(dir))));
+        }
+        Ok(())
+    }
+}
+
+/// What is to go.
+fn removal(host: &Host, site: &Site, record: &Record) -> Result<Removal, InstallError> {
+    let changes = edit::changes(&site.input, &[])?;
+    let changes: Vec<_> = changes.into_iter().filter(Change::is_needed).collect();
+    let (mut first, mut last, mut kept, mut edited) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for change in &changes {
+        let part = configuration(host, change)?;
+        if record.item(&part.path).is_none_or(|item| item.before != part.content.object()) {
+            edited.push(part.path.clone());
+        }
+        first.push(part);
+    }
+    for item in record.items.iter().rev().filter(|item| item.role != Role::Configuration) {
+        let now = Object::at(&outside(host, &item.path))?;
+        if now == Object::Absent || now == item.before {
+            continue;
+        }
+        if now != item.after {
+            kept.push(item.path.clone());
+            continue;
+        }
+        let content = content_before(host, item)?;
+        let part = Part { path: item.path.clone(), role: item.role, content, now };
+        if item.role == Role::Plugin { first.push(part) } else { last.push(part) }
+    }
+    Ok(Removal { changes, edited, first, last, kept })
+}
+
+/// What was there before, from its backup if it was a file.
+fn content_before(host: &Host, item: &Item) -> Result<Content, FileError> {
+    Ok(match (&item.before, &item.backup) {
+        (Object::Link(target), _) => Content::Link(target.clone()),
+        (Object::File(_), Some(backup)) => {
+            let path = outside(host, backup);
+            Content::Text(std::fs::read(&path).map_err(FileError::new("read", &path))?)
+        }
+        _ => Content::Absent,
+    })
+}
