@@ -201,7 +201,6 @@ fn a_file_changed_after_the_engine_started_is_told() {
 #[test]
 fn a_berth_whose_mounts_stay_with_it_fails() {
     let rig = Rig::start();
-    fs::create_dir_all(rig.path("/run/netns")).expect("make the directory");
     let private = ["--mount", "--propagation", "private", "--"];
     let found = rig.check_by("unshare", &private, &[]);
     found.assert("pins-reach-engine", "FAIL", "is not shared");
