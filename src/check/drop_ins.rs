@@ -1,7 +1,7 @@
 //! The engine's files beside the root one: whether they hold, by effect, and whether the engine has read what they say now.
 
-use super::Node;
-use crate::engine::{Effective, Engine, Kind, Source};
+use super::{Node, engine};
+use crate::engine::{Distribution, Effective, Engine, Kind, Source};
 use crate::exit::chain;
 use crate::finding::Finding;
 use std::collections::BTreeSet;
@@ -76,7 +76,9 @@ pub(super) fn drop_ins(node: &Node) -> Vec<Finding> {
             )];
         }
     };
-    let root: DocumentMut = root.parse().unwrap_or_default();
+    let Ok(root) = root.parse::<DocumentMut>() else {
+        return vec![Finding::skip(DROP_INS, format!("{} is not TOML", engine.config.display()))];
+    };
     let files = files(node, engine, &root);
     let mut found: Vec<_> = files.iter().filter_map(|file| judge(node, engine, &root, file)).collect();
     if found.is_empty() {
@@ -175,9 +177,12 @@ fn not_read(engine: &Engine, file: &DropIn) -> Option<Finding> {
     let (path, root) = (file.path.display(), engine.config.display());
     let dir = file.path.parent()?.display();
     let message = format!("{path}: is not read: {root} does not import it");
-    let hint = format!(
-        "add at the top of {root}, before any table: imports = ['{dir}/*.toml'] (or to the imports that it has)"
-    );
+    let hint = match engine.distribution {
+        Distribution::Plain => format!(
+            "add at the top of {root}, before any table: imports = ['{dir}/*.toml'] (or to the imports that it has)"
+        ),
+        _ => format!("{} writes {root} at each start: have its template import '{dir}/*.toml'", engine.name()),
+    };
     Some(if file.is_ours() { Finding::fail(DROP_INS, message, hint) } else { Finding::warn(DROP_INS, message, hint) })
 }
 
@@ -246,7 +251,7 @@ fn by_effect(node: &Node, running: &Effective) -> Finding {
     let files = match &node.on_disk {
         Some(Ok(files)) => files,
         Some(Err(error)) => {
-            let message = format!("the engine would not start again with its files: {}", chain(error));
+            let message = format!("the engine would not start again with its files: {}", engine::words(error));
             return Finding::fail(RESTART, message, format!("correct {} before the node is restarted", node.file()));
         }
         None => return Finding::skip(RESTART, "the engine's files are not known"),

@@ -5,7 +5,7 @@ use crate::decide::facts::Swap;
 use crate::door::nri::reaches;
 use crate::exit::chain;
 use crate::finding::Finding;
-use crate::netns::{NetnsError, Reach, Store, shared};
+use crate::netns::{self, Reach, shared};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -62,16 +62,13 @@ pub(super) fn reach(node: &Node) -> Vec<Finding> {
     vec![one]
 }
 
-/// This process is where berth is to be, so a mount of its own is the question.
+/// This process is where berth is to be, so a mount of its own is the question. Of a directory that is still to be made,
+/// the one in which it will be.
 fn from_here(node: &Node, dir: &Path, pid: u32) -> Finding {
-    if !dir.exists() {
-        return Finding::skip(REACH, format!("{} is not there yet", dir.display()));
-    }
-    let reach = match Store::open(dir) {
-        Ok(store) => store.reach(Some(pid), &node.host.proc()),
-        Err(error @ NetnsError::Directory { .. }) => return Finding::skip(REACH, chain(&error)),
-        Err(error) => return Finding::skip(REACH, format!("cannot be told: {}", chain(&error))),
+    let Some(dir) = dir.ancestors().find_map(|dir| dir.canonicalize().ok()) else {
+        return Finding::skip(REACH, format!("{} cannot be looked at", dir.display()));
     };
+    let reach = netns::reach(&dir, Some(pid), &node.host.proc());
     match reach {
         Reach::Same | Reach::Shared => reaches(Swap::Possible, &reach.to_string()),
         Reach::No(why) if !node.privileges.root => Finding::skip(REACH, format!("{why}; run as root")),

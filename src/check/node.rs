@@ -160,7 +160,9 @@ impl Node {
                 dir.join("50-berth.conf").display().to_string()
             }
             (_, Distribution::K3s | Distribution::Rke2) => {
-                engine.config.with_file_name("config-v3.toml.tmpl").display().to_string()
+                let before_2 = self.version().is_some_and(|version| version < (2, 0, 0));
+                let template = if before_2 { "config.toml.tmpl" } else { "config-v3.toml.tmpl" };
+                engine.config.with_file_name(template).display().to_string()
             }
             (_, Distribution::K0s) => "/etc/k0s/containerd.d/berth.toml".to_owned(),
             (_, Distribution::MicroK8s) => {

@@ -62,6 +62,11 @@ fn inode(path: &Path) -> Option<u64> {
 
 fn process(proc: &Path, pid: u32) -> Option<Process> {
     let dir = proc.join(pid.to_string());
+    // Its program will be run: that of another user must not be.
+    let owner = std::fs::metadata(&dir).ok()?.uid();
+    if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
+        return None;
+    }
     let line = std::fs::read(dir.join("cmdline")).ok()?;
     let words: Vec<&OsStr> = line.split(|&byte| byte == 0).map(OsStr::from_bytes).collect();
     let kind = kind_of(&words)?;

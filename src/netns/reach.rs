@@ -42,8 +42,9 @@ impl fmt::Display for Reach {
     }
 }
 
-/// [`Reach`] of `dir` for the process `engine_pid` in the procfs at `proc`.
-pub(super) fn reach(dir: &Path, engine_pid: Option<u32>, proc: &Path) -> Reach {
+/// [`Reach`] of `dir` (absolute, canonical) for the process `engine_pid` in the procfs at `proc`.
+#[must_use]
+pub fn reach(dir: &Path, engine_pid: Option<u32>, proc: &Path) -> Reach {
     let own = match fs::read(OWN_MOUNTS) {
         Ok(text) => text,
         Err(error) => return unreadable(OWN_MOUNTS, &error),

@@ -50,7 +50,6 @@ fn a_good_node_passes() {
     found.assert("engine-config", "PASS", "handlers runc, shimmed, vm, wrapped");
     found.assert("delegates", "PASS", "wrapped: berth-runc becomes ");
     found.assert("pins-reach-engine", "PASS", "same mount namespace");
-    found.assert("nri-level", if rig.can_swap() { "PASS" } else { "WARN" }, &format!("{:?}", rig.level()));
     found.assert("doors", "PASS", "wrapped: sandbox: interposer; containers: interposer; fails closed for both");
     let members = match (rig.asks_running_shims(), rig.can_swap()) {
         (false, _) => "interposer",
@@ -61,6 +60,24 @@ fn a_good_node_passes() {
     // The engine has lost nothing by it, berth above all.
     rig.pod("web", crate::rig::containerd::VM);
     berth.await_line("the pod", |line| line.contains("event=RunPodSandbox"));
+    let found = rig.check(&[]);
+    found.assert_none("FAIL");
+    found.assert("leftovers", "PASS", "none");
+}
+
+#[test]
+fn what_the_engines_nri_can_do_is_told_by_its_release() {
+    let rig = Rig::start();
+    let found = rig.check(&[]);
+    if rig.has_nri() {
+        found.assert("nri", "PASS", "");
+        found.assert("nri-level", if rig.can_swap() { "PASS" } else { "WARN" }, &format!("{:?}", rig.level()));
+    } else {
+        found.assert("nri", "FAIL", "has no NRI that berth speaks");
+        found.assert("doors", "WARN", "vm: sandbox: the engine's own identity; containers: nobody");
+        found.assert("doors", "PASS", "shimmed: sandbox: interposer; containers: interposer");
+    }
+    found.assert("runtime-path", "PASS", "runs the shim");
 }
 
 #[test]
@@ -184,7 +201,6 @@ fn a_file_changed_after_the_engine_started_is_told() {
 #[test]
 fn a_berth_whose_mounts_stay_with_it_fails() {
     let rig = Rig::start();
-    fs::create_dir_all(rig.path("/run/netns")).expect("make the directory");
     let private = ["--mount", "--propagation", "private", "--"];
     let found = rig.check_by("unshare", &private, &[]);
     found.assert("pins-reach-engine", "FAIL", "is not shared");
@@ -206,6 +222,39 @@ fn a_container_with_the_hosts_root_sees_the_same() {
     found.assert("pins-reach-engine", "PASS", "a pod reaches it with mountPropagation: Bidirectional");
     found.assert("delegates", "PASS", "wrapped: berth-runc becomes ");
     found.assert("nri-socket", "PASS", "takes connections");
+}
+
+#[test]
+fn root_without_the_capability_fails() {
+    let rig = Rig::start();
+    let found = rig.check_by("setpriv", &["--bounding-set=-sys_admin", "--"], &[]);
+    found.assert("privileges", "FAIL", "CAP_SYS_ADMIN is not there");
+    found.assert_hint("privileges", "SYS_ADMIN");
+    let found = rig.check_by("setpriv", &["--bounding-set=-sys_ptrace", "--"], &[]);
+    found.assert("privileges", "WARN", "CAP_SYS_PTRACE");
+}
+
+#[test]
+fn a_wrong_command_line_and_a_root_that_is_none_are_told_apart() {
+    let rig = Rig::furnished();
+    let done = rig.berth_command(&["check", "--engine", "docker"]);
+    assert_eq!(done.status.code(), Some(2));
+    let done = rig.berth_command(&["check", "--host-root", "/run/rig/none"]);
+    assert_eq!(done.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(said.starts_with("berth: host root /run/rig/none: ") && done.stdout.is_empty(), "{said}");
+}
+
+#[test]
+fn leftovers_of_killed_processes_are_named_and_go_with_gc() {
+    let rig = Rig::start();
+    rig.run("mkdir", &["-p", "/run/netns"]).expect("make the directory");
+    rig.write("/run/netns/berth-0123", "");
+    let found = rig.check(&[]);
+    found.assert("leftovers", "WARN", "1 half-made pins: berth-0123");
+    assert_eq!(rig.check(&["--strict"]).exit, 1);
+    assert!(rig.berth_command(&["gc"]).status.success());
+    rig.check(&[]).assert("leftovers", "PASS", "none");
 }
 
 #[test]

@@ -110,7 +110,12 @@ fn what_an_engine_says_of_registries_is_not_repeated() {
     stage.dump.push_str(
         "\n[plugins.'io.containerd.grpc.v1.cri'.registry.configs.'r.example'.auth]\n  password = 'hunter2'\n",
     );
-    for form in [Form::Json, Form::Table { headers: true }] {
-        assert!(!shown(&stage, form).contains("hunter2"));
+    let sane = stage.dump.clone();
+    // Also where it is the line that cannot be read.
+    for dump in [sane.clone(), sane.replace("'hunter2'", "hunter2'")] {
+        stage.dump = dump;
+        for form in [Form::Json, Form::Table { headers: true }] {
+            assert!(!shown(&stage, form).contains("hunter2"));
+        }
     }
 }

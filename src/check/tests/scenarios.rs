@@ -312,7 +312,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             stage.mode("/run/berth", 0o777);
         })
     }),
-    when(state::DIRECTORY, Warn, "is not on a tmpfs", "--state-dir", || Stage::on_disk()),
+    when(state::DIRECTORY, Warn, "is not on a tmpfs", "--state-dir", Stage::on_disk),
     when(state::LEFTOVERS, Warn, "1 half-made pins: berth-0123", "berth gc", || wrote("/run/netns/berth-0123", "")),
     when(state::LEFTOVERS, Warn, "1 records that cannot be read", "berth gc", || {
         wrote("/run/berth/sandboxes/berth-0123.json", "{")
