@@ -208,6 +208,44 @@ fn every_configuration_keeps_its_meaning_and_gains_the_handlers_and_gets_its_byt
     }
 }
 
+#[test]
+fn what_is_taken_for_an_import_of_berths_file_is_one() {
+    // Before 2.0 there is no file of berth's own, and the imports are not looked at.
+    let entries = [
+        "conf.d/*.toml",
+        "conf.d/*",
+        "*/*.toml",
+        "./x/../conf.d/5?-*.toml",
+        "conf.d/50-berth.toml",
+        "conf.d//*.toml",
+        "conf.d/[0-9]*",
+        "conf.d/[^0-9]*.toml",
+        "conf.d/[!0-9]*.toml",
+        "conf.d/[^a-z]*.toml",
+        "**/*.toml",
+        "*/**",
+        "conf.d/\\\\50*.toml",
+        "conf.d/5[0]*.toml",
+        "conf.d/{50,60}*.toml",
+        "*.toml",
+        "conf.d/.*",
+        "none/*.toml",
+    ];
+    for entry in entries {
+        // As its own file is read again, a pattern that leads to the root file does no harm.
+        let node = Node::new(Some(&format!("version = 2\nimports = [\"{entry}\"]\n")));
+        if entry == "conf.d/50-berth.toml" {
+            fs::write(node.dropin(), "# Written by berth install, and removed by berth uninstall. Not to be edited.\n")
+                .unwrap();
+        }
+        let input = node.read();
+        let wraps = all_wraps(&input.dump);
+        node.write(&changes(&input, &wraps).unwrap_or_else(|error| panic!("{entry}: {error}")));
+        let dump = node.dump().unwrap_or_else(|error| panic!("{entry}: {error}"));
+        verify(&input, &dump, &wraps).unwrap_or_else(|differences| panic!("{entry}: {differences:#?}"));
+    }
+}
+
 /// A CRI setting and a handler, in the words of a version; none says no version and nothing else.
 fn foreign(version: Option<i64>, name: &str) -> String {
     let Some(version) = version else { return "oom_score = -1\n".to_owned() };

@@ -113,7 +113,20 @@ fn covers(entry: &Path, dropin: &Path) -> bool {
         require_literal_separator: true,
         require_literal_leading_dot: false,
     };
-    glob::Pattern::new(&text).is_ok_and(|pattern| pattern.matches_path_with(dropin, options))
+    go_pattern(&text).is_some_and(|pattern| pattern.matches_path_with(dropin, options))
+}
+
+/// A pattern of Go's `filepath.Match` in the words of this one's matcher. `None` where it would mean something else there,
+/// or nothing: one import too many does no harm.
+fn go_pattern(text: &str) -> Option<glob::Pattern> {
+    if text.contains("[!") || text.contains('\\') {
+        return None;
+    }
+    let mut text = text.replace("[^", "[!");
+    while text.contains("**") {
+        text = text.replace("**", "*");
+    }
+    glob::Pattern::new(&text).ok()
 }
 
 /// A line of its own: behind that of the version, else the first.

@@ -61,8 +61,9 @@ pub(super) fn whole_lines(text: &str, lines: Range<usize>) -> Range<usize> {
     lines.start..text.len() - cut.len()
 }
 
-/// Lines, given without the last line break, after the line that `at` is the end of; if that is the last one and has no
-/// line break, neither have they.
-pub(super) fn put_line(text: &str, at: usize, lines: &str) -> Splice {
-    Splice::put(at, format!("{}{lines}", eol(text)))
+/// A line, given without its line break, after the line that `at` is the end of; if that is the last one and has no line
+/// break, neither has it. It breaks as that one does.
+pub(super) fn put_line(text: &str, at: usize, line: &str) -> Splice {
+    let own = ["\r\n", "\n"].into_iter().find(|end| text[at..].starts_with(end));
+    Splice::put(at, format!("{}{line}", own.unwrap_or_else(|| eol(text))))
 }

@@ -41,6 +41,7 @@ fn what_covers_berths_file_is_enough() {
         "./conf.d/../conf.d/50-*.toml",
         "/etc/containerd//conf.d/50-berth.toml",
         "/etc/containerd/conf.d/[0-9]*-berth.toml",
+        "/etc/containerd/conf.d/[^a-z]**",
     ] {
         let root = format!("version = 3\nimports = ['{entry}']\n");
         assert_eq!(root_with(&containerd_2(Some(&root)), &[kata()]), root, "{entry}");
@@ -52,9 +53,13 @@ fn what_covers_berths_file_is_enough() {
         "conf.d/*.conf",
         "/etc/containerd/conf.d",
         "*/conf.d/*.toml",
+        "/etc/**/*.toml",
+        "conf.d/[^0-9]*.toml",
+        "conf.d/[!a]*.toml",
+        "conf.d/\\\\*.toml",
         "[",
     ] {
-        let root = format!("version = 3\nimports = ['{entry}']\n");
+        let root = format!("version = 3\nimports = [\"{entry}\"]\n");
         assert_ne!(root_with(&containerd_2(Some(&root)), &[kata()]), root, "{entry}");
     }
 }
@@ -66,6 +71,7 @@ fn imports_come_at_the_top_level_where_there_are_none() {
         ("version = 3", "version = 3\n@"),
         ("version = 3 # three\r\n[debug]\r\n", "version = 3 # three\r\n@\r\n[debug]\r\n"),
         ("root = '/x'\nversion = 2\n\n[debug]\n", "root = '/x'\nversion = 2\n@\n\n[debug]\n"),
+        ("# one\nversion = 3\r\n[debug]\n", "# one\nversion = 3\r\n@\r\n[debug]\n"),
         ("", "@\n"),
         ("# a licence\n", "@\n# a licence\n"),
         ("[debug]\nimports = ['not these']\n", "@\n[debug]\nimports = ['not these']\n"),

@@ -3,6 +3,7 @@
 use super::super::node::Node;
 use super::super::{Input, changes, patterns, verify};
 use super::{Change, applied, containerd_1, containerd_2, kata, runc};
+use crate::engine::Kind;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -94,7 +95,7 @@ fn check(input: &Input) -> Result<Option<Input>, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn an_import_is_added_and_taken_out_and_nothing_else((_, text) in root()) {
@@ -143,6 +144,10 @@ proptest! {
                     prop_assert!(planned.iter().all(|change| change.is_needed() != change.diff().is_empty()));
                 }
                 drop(verify(&input, &text, &[kata()]));
+                input.kind = Kind::CriO;
+                drop(changes(&input, &[kata()]));
+                input.dump.clone_from(&text);
+                drop((changes(&input, &[kata()]), verify(&input, &text, &[kata()])));
             }
         }
     }
