@@ -170,7 +170,10 @@ impl Install<'_> {
             record.restart_since = None;
         }
         record.state = State::Installed;
-        write_record(self.host, &record)?;
+        // All is done, and the record that is there says so too, but for that it was finished.
+        if let Err(error) = write_record(self.host, &record) {
+            remarks.push(format!("{}; run this again", crate::exit::chain(&error)));
+        }
         for work in [config, parts, books] {
             if let Err(error) = work.finish() {
                 remarks.push(crate::exit::chain(&error));
@@ -284,7 +287,8 @@ pub(super) fn write_record(host: &Host, record: &Record) -> Result<(), InstallEr
 pub(super) fn clean(host: &Host, record: Option<&Record>, parts: &[Part]) -> Result<(), FileError> {
     let recorded = record.iter().flat_map(|record| &record.items).map(|item| item.path.as_path());
     let paths = recorded.chain(parts.iter().map(|part| part.path.as_path())).chain([Path::new(RECORD)]);
-    let dirs: std::collections::BTreeSet<_> = paths.filter_map(Path::parent).collect();
+    let mut dirs: std::collections::BTreeSet<_> = paths.filter_map(Path::parent).collect();
+    dirs.insert(Path::new(ORIGINALS));
     dirs.into_iter().try_for_each(|dir| sweep(&outside(host, &dir.join("x"))))
 }
 

@@ -8,7 +8,7 @@ use super::plan::configuration;
 use super::record::{Item, Record, Role, State};
 use super::restart::{self, How, Restarter, Wanted as Answer};
 use super::site::{self, RECORD, STATE, Site};
-use super::work::{Content, Work};
+use super::work::{Content, Work, sweep};
 use super::{InstallError, Mode, Order, Told, cri, lock, render, users};
 use crate::engine::Host;
 use crate::engine::edit::{self, Change};
@@ -37,9 +37,6 @@ pub(super) struct Removal {
 /// What stood in the way; pods that still need berth above all.
 pub fn uninstall(order: &Order) -> Result<Told, InstallError> {
     let host = Host::new(&order.host_root)?;
-    if site::record(&host)?.is_none() {
-        return Ok(render::nothing_installed());
-    }
     if order.mode == Mode::Plan {
         let Some(record) = site::record(&host)? else { return Ok(render::nothing_installed()) };
         let site = Site::read(&host, &order.choice)?;
@@ -49,7 +46,7 @@ pub fn uninstall(order: &Order) -> Result<Told, InstallError> {
     }
     let lock = lock::take(&host, "berth uninstall")?;
     let told = match site::record(&host)? {
-        None => Ok(render::nothing_installed()),
+        None => forget_rest(&host).map(|()| render::nothing_installed()),
         Some(record) => {
             let site = Site::read(&host, &order.choice)?;
             let how = how(order, &site);
@@ -89,8 +86,8 @@ impl Uninstall<'_> {
             return Err(rolled_back(error.into(), work.roll_back()));
         }
         work.finish()?;
-        self.forget(&record)?;
         let left = self.remove_directories(&removal)?;
+        self.forget(&record)?;
         let mut told = render::removed(self.site, &removal, restarted.as_ref());
         told.remarks.extend(left.iter().map(|path| format!("{} has something else in it: it stays", path.display())));
         Ok(told)
@@ -115,9 +112,9 @@ impl Uninstall<'_> {
             }
             record.state = State::Leaving;
             record.restart_since = Some(now());
-            write_record(self.host, record)?;
-            if let Err(error) = work.commit() {
-                return Err(rolled_back(error.into(), work.roll_back()));
+            let committed = write_record(self.host, record).and_then(|()| Ok(work.commit()?));
+            if let Err(error) = committed {
+                return Err(rolled_back(error, work.roll_back()));
             }
         }
         let due = record
@@ -184,6 +181,16 @@ impl Uninstall<'_> {
         }
         Ok(())
     }
+}
+
+/// What an install has left that was killed before it had written its record.
+fn forget_rest(host: &Host) -> Result<(), InstallError> {
+    let state = outside(host, Path::new(STATE));
+    sweep(&state.join("x"))?;
+    drop(std::fs::remove_dir_all(state.join("originals")));
+    // Absent, or somebody else's too.
+    drop(std::fs::remove_dir(state));
+    Ok(())
 }
 
 /// What is to go.

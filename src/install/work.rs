@@ -131,12 +131,12 @@ impl Work {
     /// # Errors
     /// The step that failed; those before it are done.
     pub(super) fn commit(&mut self) -> Result<(), FileError> {
-        for staged in std::mem::take(&mut self.staged) {
-            let committed = self.commit_one(&staged);
-            if let (Err(_), Some(temp)) = (&committed, &staged.temp) {
-                drop(std::fs::remove_file(temp));
+        let mut pending = std::mem::take(&mut self.staged).into_iter();
+        while let Some(staged) = pending.next() {
+            if let Err(error) = self.commit_one(&staged) {
+                self.staged = std::iter::once(staged).chain(pending).collect();
+                return Err(error);
             }
-            committed?;
         }
         Ok(())
     }
@@ -183,10 +183,9 @@ impl Work {
 
     /// Takes everything back, last step first. What could not be taken back is returned.
     pub(super) fn roll_back(self) -> Vec<FileError> {
-        for staged in &self.staged {
-            if let Some(temp) = &staged.temp {
-                drop(std::fs::remove_file(temp));
-            }
+        for temp in self.staged.iter().filter_map(|staged| staged.temp.as_ref()) {
+            // What was renamed before its directory could not be synced is not there any more.
+            drop(std::fs::remove_file(temp));
         }
         self.done.into_iter().rev().filter_map(|undo| take_back(undo).err()).collect()
     }

@@ -3,6 +3,7 @@
 use super::{assert_goes, assert_identity};
 use crate::rig::containerd::{VM, usual_config};
 use crate::rig::node::{RESTART_COMMAND, assert_restored, assert_untouched};
+use crate::rig::provision::components;
 use crate::rig::{IDLE, Rig};
 
 const DO_IT: [&str; 4] = ["--apply", "--restart", "--restart-command", RESTART_COMMAND];
@@ -56,4 +57,119 @@ fn a_handler_is_installed_used_and_taken_away_again_without_a_trace() {
 
     assert_eq!(rig.berth_prints(&words(&["uninstall"], &DO_IT)), "nothing is installed\n");
     assert_restored(&before, &rig.see());
+}
+
+#[test]
+fn a_restart_that_fails_is_taken_back() {
+    let mut rig = Rig::node(Some(&usual_config()));
+    rig.restart_node();
+    let before = rig.see();
+    // The engine does not start with a configuration that its own parser takes.
+    rig.write(
+        "/run/rig/half",
+        &format!("#!/bin/sh\n! grep -q 50-berth /etc/containerd/config.toml || {{ echo no luck >&2; kill $(cat /run/rig/engine.pid); exit 0; }}\nexec {RESTART_COMMAND}\n"),
+    );
+    let executable = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+    std::fs::set_permissions(rig.path("/run/rig/half"), executable).expect("make it executable");
+    let said = rig.berth_fails(&[
+        "install",
+        "--handler",
+        VM,
+        "--apply",
+        "--restart",
+        "--restart-command",
+        "/run/rig/half",
+        "--timeout",
+        "2s",
+    ]);
+    assert!(said.contains("and after 2 s there is no socket /run/containerd/containerd.sock"), "{said}");
+    assert!(said.contains("no luck") && said.contains("everything is as it was before"), "{said}");
+    assert_restored(&before, &rig.see());
+    rig.meet_engine();
+}
+
+/// What is asked of an engine that does not run.
+const ENGINE: [&str; 4] = ["--engine", "containerd", "--engine-program", "/run/rig/containerd/containerd"];
+
+/// What changes the file system under a name.
+const STEPS: [&str; 7] = ["mkdir", "linkat", "symlink", "rename", "unlink", "rmdir", "fsync"];
+
+/// Those that a full disk can make fail.
+const ROOM: [&str; 5] = ["mkdir", "linkat", "symlink", "rename", "fsync"];
+
+/// Every kind of step, each time by its number, until `disturb` says that it has come too late.
+fn each_step(steps: &[&str], mut disturb: impl FnMut(&str, usize) -> bool) {
+    for step in steps {
+        for at in 1.. {
+            if disturb(step, at) {
+                break;
+            }
+        }
+    }
+}
+
+/// Runs berth on the node, and does something to it at its `at`th step. How it ended, and what it said.
+fn disturbed(rig: &Rig, steps: &str, what: &str, at: usize, args: &[&str]) -> (std::process::ExitStatus, String) {
+    let berth = crate::rig::berth::binary();
+    let berth = format!("/run/rig/berth/{}", berth.file_name().expect("a name").display());
+    let inject = format!("inject={steps}:{what}:when={at}");
+    let mut strace = rig.command("strace");
+    strace.args(["-qqq", "-o", "/dev/null", "-e", &format!("trace={steps}"), "-e", &inject, &berth]).args(args);
+    let done = strace.output().expect("nsenter (util-linux) runs");
+    (done.status, String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+fn engine_takes_its_configuration(rig: &Rig) {
+    let config = "/etc/containerd/config.toml";
+    rig.run("/run/rig/containerd/containerd", &["--config", config, "config", "dump"]).expect("containerd reads it");
+}
+
+#[test]
+fn a_kill_at_any_step_of_an_install_leaves_what_can_be_finished_or_taken_away() {
+    components(&["strace"]);
+    let rig = Rig::node(Some(&usual_config()));
+    let before = rig.see();
+    let (install, uninstall) =
+        (words(&["install", "--handler", VM, "--apply"], &ENGINE), words(&["uninstall", "--apply"], &ENGINE));
+    let mut kills = 0;
+    each_step(&STEPS, |step, at| {
+        let (status, _) = disturbed(&rig, step, "signal=SIGKILL", at, &install);
+        engine_takes_its_configuration(&rig);
+        // Every other time it is gone on with first.
+        if at % 2 == 0 {
+            rig.berth_prints(&install);
+        }
+        rig.berth_prints(&uninstall);
+        assert_restored(&before, &rig.see());
+        kills += usize::from(!status.success());
+        status.success()
+    });
+    assert!(kills > 30, "only {kills} steps");
+    each_step(&STEPS, |step, at| {
+        rig.berth_prints(&install);
+        let (status, _) = disturbed(&rig, step, "signal=SIGKILL", at, &uninstall);
+        engine_takes_its_configuration(&rig);
+        rig.berth_prints(&uninstall);
+        assert_restored(&before, &rig.see());
+        status.success()
+    });
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_step_leaves_everything_as_it_was() {
+    components(&["strace"]);
+    let rig = Rig::node(Some(&usual_config()));
+    let before = rig.see();
+    let install = words(&["install", "--handler", VM, "--apply"], &ENGINE);
+    let uninstall = words(&["uninstall", "--apply"], &ENGINE);
+    each_step(&ROOM, |step, at| {
+        let (status, said) = disturbed(&rig, step, "error=ENOSPC", at, &install);
+        if status.success() {
+            rig.berth_prints(&uninstall);
+        } else {
+            assert!(said.contains("No space left on device") && said.contains("free some space there"), "{said}");
+        }
+        assert_restored(&before, &rig.see());
+        status.success()
+    });
 }
