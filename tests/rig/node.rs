@@ -15,11 +15,14 @@ use super::wait::eventually;
 /// Directories that the node has for itself. What the host has in them is seen, but for what tests are about.
 const OWN: &str = "
 set -eu
-for dir in etc usr/local opt; do
+for dir in etc opt; do
     mkdir -p /run/rig/own/$dir/upper /run/rig/own/$dir/work
     mount -t overlay overlay -o lowerdir=/$dir,upperdir=/run/rig/own/$dir/upper,workdir=/run/rig/own/$dir/work /$dir
 done
-rm -rf /etc/containerd /etc/crio /etc/berth /etc/nri /usr/local/bin/berth* /usr/local/lib/berth /opt/nri
+# The host's own programs are not on it: nothing here needs them, and all of it is looked at again and again.
+mount -t tmpfs tmpfs /usr/local
+mkdir /usr/local/bin
+rm -rf /etc/containerd /etc/crio /etc/berth /etc/nri /opt/nri
 ";
 
 /// What restarts the engine: ends the one that runs, and starts it as its argument says.
@@ -114,7 +117,7 @@ impl Rig {
     /// Everything in the node's directories that berth has any business with.
     pub(crate) fn see(&self) -> BTreeMap<PathBuf, Seen> {
         let mut found = BTreeMap::new();
-        for dir in ["/etc/containerd", "/etc/crio", "/etc/berth", "/usr/local", "/opt/nri", "/var/lib/berth"] {
+        for dir in ["/etc/containerd", "/etc/crio", "/etc/berth", "/opt/nri", "/usr/local", "/var/lib/berth"] {
             see(&self.path(dir), Path::new(dir), &mut found);
         }
         found
