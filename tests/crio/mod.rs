@@ -12,6 +12,7 @@ mod engine;
 mod failure;
 mod forged;
 mod gvisor;
+mod install;
 mod interposed;
 mod nri;
 mod readme;

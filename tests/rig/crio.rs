@@ -90,6 +90,21 @@ impl Rig {
         rig
     }
 
+    /// A rig that can be installed on, whose CRI-O has its configuration where every CRI-O has it, comments and all, and
+    /// two handlers: `plain`, and `machine` of the type `vm`. It is still to be started.
+    pub(crate) fn crio_node() -> Self {
+        let further = [Handler::oci("plain", &format!("{BEHIND}/runc")), shim("machine")];
+        let rig = Self::crio_with(Infra::Kept, &further);
+        let environment = "env CONTAINERS_REGISTRIES_CONF=/run/rig/registries.conf";
+        rig.own_directories(&format!("{environment} PATH={BEHIND}:$PATH /run/rig/crio/crio"));
+        rig.run("mkdir", &["-p", "/etc/crio/crio.conf.d"]).expect("make a directory");
+        let config = std::fs::read_to_string(rig.path(CONFIG)).expect("the rig has a configuration");
+        // Neither berth's handlers of the other tests, nor their configuration of berth.
+        let config = config.replace(&format!("monitor_env = [\"BERTH_CONFIG={}\"]\n", berth::CONFIG), "");
+        rig.write("/etc/crio/crio.conf", &format!("# The operator's own.\n{config}"));
+        rig
+    }
+
     /// A rig with handlers of the test's own, whose CRI-O is still to be started.
     pub(crate) fn crio_with(infra: Infra, further: &[Handler]) -> Self {
         let given = given();
@@ -105,6 +120,10 @@ impl Rig {
         rig.write("/run/rig/cni/10-rig.conflist", NETWORK);
         rig
     }
+}
+
+fn shim(name: &str) -> Handler {
+    Handler::vm(name, &format!("{BEHIND}/containerd-shim-runc-v2"))
 }
 
 fn given() -> &'static HashMap<String, String> {
