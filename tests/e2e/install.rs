@@ -67,7 +67,7 @@ fn a_restart_that_fails_is_taken_back() {
     // The engine does not start with a configuration that its own parser takes.
     rig.write(
         "/run/rig/half",
-        &format!("#!/bin/sh\n! grep -q 50-berth /etc/containerd/config.toml || {{ echo no luck >&2; kill $(cat /run/rig/engine.pid); exit 0; }}\nexec {RESTART_COMMAND}\n"),
+        &format!("#!/bin/sh\n! grep -qr vm-berth /etc/containerd || {{ echo no luck >&2; kill $(cat /run/rig/engine.pid); exit 0; }}\nexec {RESTART_COMMAND}\n"),
     );
     let executable = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
     std::fs::set_permissions(rig.path("/run/rig/half"), executable).expect("make it executable");
@@ -184,7 +184,7 @@ fn configurations() -> Vec<(&'static str, Option<String>)> {
              Root = '/run/kept'\n"
         )
     };
-    let of_1 = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.kept]\n  runtime_type = \
+    let of_1 = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n  runtime_type = \"io.containerd.runc.v2\"\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.kept]\n  runtime_type = \
                 \"io.containerd.runc.v2\" # kept\n  snapshotter = \"native\"\n  \
                 [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.kept.options]\n    Root = \"/run/kept\"\n";
     let mut found = vec![("missing", None), ("empty", Some(String::new())), ("version 2", Some(of_1.to_owned()))];

@@ -10,7 +10,7 @@ use std::process::Output;
 use super::Rig;
 use super::cri::Cri;
 use super::engine::NETWORK;
-use super::wait::eventually;
+use super::wait::{DEADLINE, within};
 
 /// Directories that the node has for itself. What the host has in them is seen, but for what tests are about.
 const OWN: &str = "
@@ -82,7 +82,8 @@ impl Rig {
     /// Connects to the engine that the node's command has started.
     pub(crate) fn meet_engine(&mut self) {
         let socket = self.path(self.engine.socket());
-        let cri = eventually("the engine's CRI answers", || Cri::connect(&socket).ok().filter(Cri::is_up));
+        let cri = within(DEADLINE, || Cri::connect(&socket).ok().filter(Cri::is_up));
+        let Some(cri) = cri else { panic!("the engine's CRI does not answer:\n{}", self.node_log()) };
         self.cri = Some(cri);
     }
 
