@@ -2,7 +2,6 @@
 
 use berth::admin::{self, AdminError};
 use berth::apply::Mode;
-use berth::check;
 use berth::cli::{self, Cli, Command};
 use berth::config::{Config, DEFAULT_TEXT};
 use berth::daemon::{self, Start};
@@ -88,13 +87,10 @@ fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
             let proc = config.host_proc.as_deref();
             quiet_on_closed_pipe(admin::gc(&dirs.state_dir, &dirs.netns_dir, proc, mode, &mut out))
         }
-        Command::Check(check) => {
-            let (form, strict) = (check.form(), check.strict);
-            let node = check::Node::look(check.request())?;
-            let report = check::Report::new(&node, check::run(&node));
-            let written = quiet_on_closed_pipe(report.write(form, &mut out).map_err(Into::into))?;
-            Ok(if report.is_good(strict) { written } else { Exit::Failure })
-        }
+        Command::Check(check) => match admin::check(check, &mut out) {
+            Ok(exit) => Ok(exit),
+            Err(error) => quiet_on_closed_pipe(Err(error)),
+        },
         Command::Explain(explain) => quiet_on_closed_pipe(admin::explain(explain, &mut out)),
         Command::Install(install) => {
             let (order, wanted) = install.parts();

@@ -1,10 +1,12 @@
 //! The commands of an operator, apart from the daemon: what there is, and clearing up. Each writes data to `out`
 //! and returns an error for the caller to print.
 
+mod check;
 mod explain;
 mod gc;
 mod list;
 
+pub use check::check;
 pub use explain::explain;
 pub use gc::gc;
 pub use list::list;
@@ -20,6 +22,9 @@ pub enum AdminError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    /// The host, or its engine.
+    #[error(transparent)]
+    Engine(#[from] crate::engine::EngineError),
     /// A bundle that cannot be explained.
     #[error(transparent)]
     Explain(#[from] crate::door::interpose::Failure),

@@ -82,7 +82,7 @@ impl Report {
     ///
     /// # Errors
     /// `out` cannot be written.
-    pub fn write(&self, form: Form, out: &mut impl Write) -> io::Result<()> {
+    pub fn write(&self, form: Form, out: &mut dyn Write) -> io::Result<()> {
         match form {
             Form::Json => {
                 serde_json::to_writer_pretty(&mut *out, self)?;
@@ -94,7 +94,7 @@ impl Report {
     }
 
     /// Grade, check and message; what to do in a line below.
-    fn table(&self, headers: bool, out: &mut impl Write) -> io::Result<()> {
+    fn table(&self, headers: bool, out: &mut dyn Write) -> io::Result<()> {
         let width = self.findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
         if headers {
             writeln!(out, "GRADE  {:width$}  FOUND", "CHECK")?;

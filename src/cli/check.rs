@@ -7,6 +7,13 @@ use std::path::PathBuf;
 
 /// `berth check`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  berth check
+  berth check --strict --no-headers
+  berth check --host-root /host -o json
+
+Exit codes: 0 no FAIL, 1 a FAIL (with --strict a WARN, too), 2 usage.")]
 pub struct Check {
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = CheckOutput::Table)]

@@ -47,13 +47,6 @@ Examples:
     /// List the pins of this node.
     List(List),
     /// Say whether this node is ready for berth, and what to change if it is not; change nothing.
-    #[command(after_help = "\
-Examples:
-  berth check
-  berth check --strict --no-headers
-  berth check --host-root /host -o json
-
-Exit codes: 0 no FAIL, 1 a FAIL (with --strict a WARN, too), 2 usage.")]
     Check(Check),
     /// Remove pins that nobody needs any more, by the same rule as the daemon.
     #[command(after_help = "\
