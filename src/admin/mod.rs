@@ -1,10 +1,13 @@
-//! The commands of an operator, apart from the daemon: what there is, and clearing up. Each writes data to `out`
-//! and returns an error for the caller to print.
+//! The commands of an operator, apart from the daemon: what there is, and clearing up. Each takes its part of the command
+//! line, writes data to `out` and remarks to standard error, and returns how the process ends or an error for the caller
+//! to print. That nobody reads `out` any more is the caller's business too.
 
+mod config;
 mod explain;
 mod gc;
 mod list;
 
+pub use config::config;
 pub use explain::explain;
 pub use gc::gc;
 pub use list::list;
@@ -35,7 +38,7 @@ pub enum AdminError {
 }
 
 /// Lines of columns, each as wide as its widest cell, two spaces apart.
-fn table(out: &mut impl std::io::Write, rows: &[Vec<String>]) -> std::io::Result<()> {
+fn table(out: &mut dyn std::io::Write, rows: &[Vec<String>]) -> std::io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max().unwrap_or(0)
