@@ -85,6 +85,7 @@ fn launched(launch: Launch) -> Ending {
 }
 
 fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Ending {
+    daemon::hold_hangups();
     let (state_dir, netns_dir) = (nri.directories.state_dir, nri.directories.netns_dir);
     if matches!(log, To::File(_)) {
         // The file is in it.
@@ -92,5 +93,5 @@ fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Endi
     }
     logging::init(&std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned()), log)?;
     let config = Config::load(nri.config.path.as_deref())?;
-    Ok(daemon::run(Start { endpoint, identity, config, state_dir, netns_dir }))
+    Ok(daemon::run(Start { endpoint, identity, config, config_file: nri.config.path, state_dir, netns_dir }))
 }

@@ -89,6 +89,10 @@ counters! {
     DRAIN_LIMIT = "pins_released_at_drain_limit";
     /// Sessions with the runtime that ended.
     SESSIONS_LOST = "nri_sessions_lost";
+    /// Configurations that came to hold while the daemon ran.
+    CONFIG_RELOADS = "config_reloads";
+    /// Configurations that did not, because they could not be read or had mistakes; the one before stays.
+    CONFIG_RELOAD_FAILURES = "config_reload_failures";
 }
 
 /// Adds this process's counts to the totals at `path`: for processes that end before anybody could ask them. A line

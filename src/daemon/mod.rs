@@ -4,6 +4,8 @@
 //! kept small. There is one daemon per node: a second one stays passive until the first is gone.
 
 mod board;
+mod filewatch;
+mod reload;
 mod warden;
 mod watch;
 
@@ -12,10 +14,13 @@ use crate::config::Config;
 use crate::door::nri::NriDoor;
 use crate::exit::{Exit, chain};
 use crate::fsutil::Lock;
+use crate::ledger::record::config_name;
 use crate::logging::Line;
 use crate::metrics;
 use crate::nri::{self, Endpoint, Identity, NriError, Options};
 use board::Board;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use reload::Reloader;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +46,8 @@ pub struct Start {
     pub identity: Identity,
     /// The configuration.
     pub config: Config,
+    /// The file it is to be read from again, if one was named; else that is the default one.
+    pub config_file: Option<PathBuf>,
     /// State directory.
     pub state_dir: PathBuf,
     /// Netns directory.
@@ -62,6 +69,24 @@ enum DaemonError {
     Plugin(#[source] tokio::task::JoinError),
     #[error("the task that watches over the pins ended early")]
     Warden(#[source] tokio::task::JoinError),
+    #[error("the task that reloads the configuration ended early")]
+    Reload(#[source] tokio::task::JoinError),
+}
+
+/// Has SIGHUP wait for [`run`], which reloads then; without this it kills the process while that is being prepared.
+pub fn hold_hangups() {
+    mask_hangups(SigmaskHow::SIG_BLOCK);
+}
+
+fn release_hangups() {
+    mask_hangups(SigmaskHow::SIG_UNBLOCK);
+}
+
+fn mask_hangups(how: SigmaskHow) {
+    let hangup = SigSet::from(nix::sys::signal::Signal::SIGHUP);
+    if let Err(error) = nix::sys::signal::pthread_sigmask(how, Some(&hangup), None) {
+        log::warn!("{}", Line::message("SIGHUP cannot be held back or released").with("error", error));
+    }
 }
 
 /// Runs until a signal or, on an inherited socket, until the runtime hangs up.
@@ -92,6 +117,9 @@ fn run_to_the_end(start: Start) -> Result<(), DaemonError> {
 
 async fn serve(start: Start) -> Result<(), DaemonError> {
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
+    // Its handler stays with the process, and keeps what comes before the reloader listens.
+    let hangups = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
+    release_hangups();
     let identity = start.identity.to_string();
     let line = Line::message("starting")
         .with("version", crate::VERSION)
@@ -101,7 +129,7 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         .with("state_dir", start.state_dir.display())
         .with("netns_dir", start.netns_dir.display())
         .with("config", &start.config.origin)
-        .with("config_hash", format_args!("{:016x}", start.config.hash))
+        .with("config_hash", config_name(start.config.hash))
         .with("profiles", &start.config);
     log::info!("{line}");
     let keeper = Keeper::open(&start.state_dir, &start.netns_dir)?;
@@ -111,6 +139,8 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
     let door = Arc::new(NriDoor::new(keeper.clone(), start.config, Arc::<Board>::clone(&board)));
     door.publish_config();
     let (stop, stopped) = flag::channel(false);
+    let reloader = Reloader::new(start.config_file, Arc::clone(&door), keeper.ledger.clone());
+    let mut reload = tokio::spawn(reloader.run(hangups, stopped.clone()));
     let mut warden = tokio::spawn(warden::run(keeper, Arc::clone(&door), board, stopped));
     let options = Options { drain_limit: DRAIN, ..Options::default() };
     let (end_session, mut session_end) = flag::channel(false);
@@ -124,6 +154,7 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         }
         ended = &mut plugin => ended.map_err(DaemonError::Plugin).and_then(|result| Ok(result?)),
         ended = &mut warden => ended.map_err(DaemonError::Warden),
+        ended = &mut reload => ended.map_err(DaemonError::Reload),
     };
     // In order: no new events, then no new releases. Receivers that are gone have ended already.
     end_session.send_replace(true);
@@ -165,7 +196,8 @@ async fn only_daemon(keeper: &Keeper, signals: &mut Signals) -> Result<Option<Lo
     }
 }
 
-/// The signals that end the daemon.
+/// The signals that end the daemon. A second one does not end it sooner: what has begun is finished, and two seconds are
+/// all that takes.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -176,7 +208,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// The next one, by name.
+    /// The next one to end, by name.
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

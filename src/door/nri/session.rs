@@ -84,9 +84,7 @@ impl Readiness {
 impl NriDoor {
     /// The session this handshake begins; says on one line who the runtime is and what it can do.
     pub(super) fn begin(&self, runtime: &Runtime, config: &str) -> Answer<Session> {
-        if !config.trim().is_empty() {
-            self.take_config(config)?;
-        }
+        self.take_config(config)?;
         let engine = Engine::from_name(&runtime.name);
         if engine == Engine::Other {
             let text = format!("berth: runtime {:?} is not one it knows; containerd and cri-o are", runtime.name);
@@ -148,22 +146,6 @@ impl NriDoor {
                 ..sight
             },
             reach: reach.to_string(),
-        }
-    }
-
-    /// The runtime hands a plugin that it has launched the file in its NRI configuration directory.
-    fn take_config(&self, text: &str) -> Answer<()> {
-        let config = crate::config::Config::parse(text, "handed over by the runtime")
-            .map_err(|error| Refusal::new(RefusalCode::InvalidArgument, format!("berth: {}", chain(&error))))?;
-        *locked(&self.config) = std::sync::Arc::new(config);
-        self.publish_config();
-        Ok(())
-    }
-
-    /// Leaves the configuration that holds now for interposers.
-    pub fn publish_config(&self) {
-        if let Err(error) = self.config().publish(self.keeper.ledger.dir()) {
-            log::warn!("{}", Line::message("interposers will not see this configuration").with("error", chain(&error)));
         }
     }
 
