@@ -68,6 +68,8 @@ fn run(command: Command, out: &mut dyn Write) -> Ending {
         Command::Gc(gc) => admin::gc(gc, out)?,
         Command::Explain(explain) => admin::explain(explain, out)?,
         Command::Config(config) => admin::config(config, out)?,
+        Command::Completion(completion) => admin::completion(completion, out)?,
+        Command::Man(man) => admin::man(man, out)?,
     })
 }
 

@@ -2,15 +2,19 @@
 //! line, writes data to `out` and remarks to standard error, and returns how the process ends or an error for the caller
 //! to print. That nobody reads `out` any more is the caller's business too.
 
+mod completion;
 mod config;
 mod explain;
 mod gc;
 mod list;
+mod man;
 
+pub use completion::completion;
 pub use config::config;
 pub use explain::explain;
 pub use gc::gc;
 pub use list::list;
+pub use man::man;
 
 use crate::apply::ApplyError;
 
@@ -26,6 +30,9 @@ pub enum AdminError {
     /// A bundle that cannot be explained.
     #[error(transparent)]
     Explain(#[from] crate::door::interpose::Failure),
+    /// A file that is to be written.
+    #[error(transparent)]
+    File(#[from] crate::fsutil::FileError),
     /// Some pins could not be settled; each is named.
     #[error("{}", .0.join("\n"))]
     Unsettled(Vec<String>),
