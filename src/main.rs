@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         remark(&format!("berth: {}", chain(error.as_ref())));
         Exit::Failure
     });
+    logging::finish();
     exit.into()
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use berth::nri::Event;
 use inotify::{Inotify, WatchMask};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 
 use crate::fake_runtime::{FakeRuntime, Profile};
@@ -161,5 +162,26 @@ isolated! {
             }
             assert!(pinned > 0);
         });
+    }
+
+    fn a_standard_error_that_nobody_reads_stops_neither_the_service_nor_the_end() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        while std::io::Write::write(&mut writer, b"no room is left for a line").is_ok() {}
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+        block_on(async {
+            let runtime = FakeRuntime::listen(SOCKET.as_ref());
+            let mut berth = Berth::start_saying(writer, &[]);
+            let session = runtime.accept_ready(Profile::containerd_2_3()).await;
+            let pod = Pod::new("s1");
+            for _ in 0..100 {
+                session.create_container(pod.message.clone(), pod.container()).await.unwrap();
+            }
+            let started = Instant::now();
+            berth.signal(Signal::SIGTERM);
+            ends(&mut berth, started).await;
+            assert!(pod.is_pinned());
+        });
+        drop(reader);
     }
 }

@@ -42,15 +42,23 @@ impl Berth {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = PathBuf::from(format!("/run/berth-{number}.log"));
+        let file = fs::File::create(&log).unwrap();
+        let mut berth = Self::start_saying(file, args);
+        berth.log = log;
+        berth
+    }
+
+    /// As `start`, with this standard error; its log is not for the test.
+    pub(crate) fn start_saying(stderr: impl Into<Stdio>, args: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_berth"))
             .args(["nri", "--socket", SOCKET])
             .args(args)
             .env("BERTH_LOG", "info")
             .stdin(Stdio::null())
-            .stderr(fs::File::create(&log).unwrap())
+            .stderr(stderr)
             .spawn()
             .unwrap();
-        Self { child, log }
+        Self { child, log: PathBuf::from("/dev/null") }
     }
 
     /// As `start`, with this configuration.
