@@ -1,7 +1,8 @@
 //! The long-running process: wires the NRI door, the warden and the signals together, and ends in order.
 //!
 //! One thread runs everything; what may wait for a lock or scan `/proc` goes to tokio's blocking pool, which is
-//! kept small, and the log has a thread of its own. There is one daemon per node: a second one stays passive until the first is gone.
+//! kept small, and the log has a thread of its own. There is one daemon per node: a second one stays passive until the
+//! first is gone.
 
 mod board;
 mod filewatch;
