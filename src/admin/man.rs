@@ -63,11 +63,14 @@ fn page(command: &clap::Command, parent: Option<&clap::Command>) -> io::Result<V
         man.render_subcommands_section(&mut page)?;
     }
     let remarks = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    for paragraph in remarks.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
-        match paragraph.strip_prefix(EXAMPLES) {
-            Some(examples) => section(&mut page, "EXAMPLES", &format!(".nf{}\n.fi", escaped(examples)))?,
-            None => section(&mut page, "NOTES", escaped(paragraph).trim_start())?,
-        }
+    let paragraphs = remarks.split("\n\n").filter(|paragraph| !paragraph.is_empty());
+    let (examples, notes): (Vec<_>, Vec<_>) = paragraphs.partition(|paragraph| paragraph.starts_with(EXAMPLES));
+    for examples in examples {
+        section(&mut page, "EXAMPLES", &format!(".nf{}\n.fi", escaped(&examples[EXAMPLES.len()..])))?;
+    }
+    if !notes.is_empty() {
+        let notes: Vec<_> = notes.into_iter().map(escaped).collect();
+        section(&mut page, "NOTES", notes.join("\n.PP").trim_start())?;
     }
     let below = command.get_subcommands();
     let related: Vec<_> = parent.into_iter().chain(below).map(|other| format!("{}({SECTION})", name(other))).collect();

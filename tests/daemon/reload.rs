@@ -220,6 +220,19 @@ isolated! {
         });
     }
 
+    fn where_nothing_can_be_watched_a_change_is_seen_a_few_seconds_later() {
+        block_on(async {
+            fs::write(FILE, telling("one")).unwrap();
+            // In a user namespace of its own, because that is what has the limit.
+            let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
+            let berth = Berth::start_under(&["unshare", "--user", "--map-root-user", "--", "sh", "-c", script, "sh"], &["--config", FILE]);
+            berth.logged("msg=\"the configuration cannot be watched; changes are seen a few seconds late\"").await;
+            put_in_place(&telling("two"));
+            berth.logged("profiles=\"two{").await;
+            assert_eq!(berth.log().matches("cannot be watched").count(), 1, "{}", berth.log());
+        });
+    }
+
     fn host_proc_is_said_to_wait_for_a_restart() {
         block_on(async {
             let (_runtime, _session, berth) = ready(Profile::containerd_2_3(), || Berth::configured(&telling("one"))).await;
