@@ -45,6 +45,14 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
+impl fmt::Display for Finding {
+    /// On one line: `FAIL nri-session: not registered with ... (hint: see that ...)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.grade, self.check, self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " (hint: {hint})"))
+    }
+}
+
 impl Finding {
     /// All is well.
     #[must_use]

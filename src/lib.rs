@@ -1,5 +1,6 @@
 //! berth: a berth for every pod.
 
+pub mod address;
 pub mod admin;
 pub mod apply;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod door;
 pub mod exit;
 pub mod finding;
 pub mod fsutil;
+pub mod http;
 pub mod identity;
 pub mod ledger;
 pub mod lifecycle;

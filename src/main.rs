@@ -89,12 +89,14 @@ fn launched(launch: Launch) -> Ending {
 
 fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Ending {
     daemon::hold_hangups();
+    let listen = nri.listen;
     let (state_dir, netns_dir) = (nri.directories.state_dir, nri.directories.netns_dir);
     if matches!(log, To::File(_)) {
         // The file is in it.
         Ledger::open(&state_dir)?;
     }
     logging::init(&std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned()), log)?;
-    let config = Config::load(nri.config.path.as_deref())?;
-    Ok(daemon::run(Start { endpoint, identity, config, config_file: nri.config.path, state_dir, netns_dir }))
+    let config_file = nri.config.path;
+    let config = Config::load(config_file.as_deref())?;
+    Ok(daemon::run(Start { endpoint, identity, config, config_file, listen, state_dir, netns_dir }))
 }

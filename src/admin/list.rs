@@ -1,7 +1,7 @@
 //! `berth list`: every pin, whether it has a record or not, and every record, whether its pin stands or not.
 
 use super::{AdminError, age, table};
-use crate::apply::{ApplyError, Sight, netns_id};
+use crate::apply::{ApplyError, Sight, state_word};
 use crate::cli::{List, Output};
 use crate::clock::Boottime;
 use crate::config::Config;
@@ -145,7 +145,7 @@ fn row(path: String, name: PinName, state: PinState, record: Option<Record>, tas
         Occupancy::Unknown(_) => None,
     });
     let age_seconds = record.as_ref().map(|record| Boottime::now().since(record.since).as_secs());
-    let state = word(state, record.as_ref());
+    let state = state_word(state, record.as_ref());
     Row {
         name: name.to_string(),
         path,
@@ -154,16 +154,5 @@ fn row(path: String, name: PinName, state: PinState, record: Option<Record>, tas
         processes,
         age_seconds,
         record,
-    }
-}
-
-fn word(state: PinState, record: Option<&Record>) -> &'static str {
-    match (state, record) {
-        (PinState::Pinned(id), Some(record)) if id == netns_id(record.netns) && record.gone.is_some() => "draining",
-        (PinState::Pinned(id), Some(record)) if id == netns_id(record.netns) => "pinned",
-        (PinState::Pinned(_), None) => "orphan",
-        (PinState::Pinned(_) | PinState::Foreign(_), _) => "foreign",
-        (PinState::Placeholder, _) => "half-made",
-        (PinState::Absent, _) => "gone",
     }
 }

@@ -10,12 +10,14 @@ mod mark;
 mod observe;
 mod pin;
 mod settle;
+mod state;
 #[cfg(test)]
 mod tests;
 
 pub use observe::{Sight, is_bundle, pid_namespace};
 pub use pin::{Pinned, Wanted};
 pub use settle::{Mode, Outcome, Settled, Settlement, Which};
+pub use state::{UNREADABLE, state_word};
 
 use crate::ledger::record::FileId;
 use crate::ledger::{Ledger, LedgerError};
@@ -60,6 +62,20 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// The step that did not succeed, in a word for counters.
+    #[must_use]
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Netns(
+                NetnsError::Missing { .. } | NetnsError::NotANamespace { .. } | NetnsError::OtherKind { .. },
+            ) => "source",
+            Self::Netns(NetnsError::Busy { .. }) | Self::Ledger(LedgerError::Busy { .. }) => "lock",
+            Self::Netns(_) => "mount",
+            Self::Ledger(_) => "record",
+            Self::Unlock { first, .. } | Self::Undo { first, .. } => first.step(),
+        }
+    }
+
     /// Whether it may well go if tried again: another berth is at the same sandbox.
     #[must_use]
     pub fn is_busy(&self) -> bool {

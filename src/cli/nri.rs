@@ -1,6 +1,7 @@
 //! `berth nri`: where the runtime is met, and under which name.
 
 use super::{Cli, Command, ConfigFile, Directories, absolute};
+use crate::address::Address;
 use crate::nri;
 use clap::{Args, Parser};
 use std::path::PathBuf;
@@ -30,6 +31,10 @@ pub struct Nri {
     /// Plugin name.
     #[arg(long, value_name = "NAME", env = "BERTH_NAME", default_value = DEFAULT_NAME, value_parser = name)]
     pub name: String,
+    /// Where health and metrics are to be read: 127.0.0.1:9464, :9464, unix:/run/berth/http.sock [default: `listen` of
+    /// the configuration, and nowhere without it].
+    #[arg(long, value_name = "ADDR", env = "BERTH_LISTEN")]
+    pub listen: Option<Address>,
     /// Configuration.
     #[command(flatten)]
     pub config: ConfigFile,

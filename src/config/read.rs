@@ -3,6 +3,7 @@
 use super::interposers::interposers;
 use super::walk::{Node, Problems};
 use super::{Interposer, Problem};
+use crate::address::{Address, AddressError};
 use crate::decide::policy::{NetnsPolicy, OnContradiction, OnFailure, Patterns, Policy, Profile};
 use crate::decide::template::Template;
 use crate::dialect::{Dialect, identity_key};
@@ -18,6 +19,7 @@ pub(super) struct Parts {
     pub(super) policy: Policy,
     pub(super) interposers: BTreeMap<String, Interposer>,
     pub(super) host_proc: Option<PathBuf>,
+    pub(super) listen: Option<Address>,
 }
 
 pub(super) fn config(value: &Value) -> Result<Parts, Vec<Problem>> {
@@ -25,21 +27,23 @@ pub(super) fn config(value: &Value) -> Result<Parts, Vec<Problem>> {
     let root = Node { value, path: String::new() };
     let mut profiles = None;
     let mut host_proc = None;
+    let mut listen = None;
     let mut wrapping = None;
-    for (key, node) in root.entries(&["profiles", "interposers", "hostProc"], &mut problems) {
+    for (key, node) in root.entries(&["profiles", "interposers", "hostProc", "listen"], &mut problems) {
         match key {
             "profiles" => {
                 profiles = Some(node.items(&mut problems).iter().map(|item| profile(item, &mut problems)).collect())
             }
             "interposers" => wrapping = Some(node),
-            _ => host_proc = absolute(&node, &mut problems),
+            "hostProc" => host_proc = absolute(&node, &mut problems),
+            _ => listen = address(&node, &mut problems),
         }
     }
     let profiles: Vec<Profile> = profiles.unwrap_or_else(|| default_policy().profiles);
     unique_names(&profiles, &mut problems);
     let interposers = wrapping.map(|node| interposers(&node, &profiles, &mut problems)).unwrap_or_default();
     if problems.0.is_empty() {
-        Ok(Parts { policy: Policy { profiles }, interposers, host_proc })
+        Ok(Parts { policy: Policy { profiles }, interposers, host_proc, listen })
     } else {
         Err(problems.0)
     }
@@ -87,6 +91,11 @@ pub(super) fn absolute(node: &Node<'_>, problems: &mut Problems) -> Option<PathB
         return None;
     }
     Some(path)
+}
+
+fn address(node: &Node<'_>, problems: &mut Problems) -> Option<Address> {
+    let address = node.text("an address like 127.0.0.1:9464 or unix:/run/berth/http.sock", problems)?.parse();
+    address.map_err(|error: AddressError| problems.add(&node.path, error.to_string())).ok()
 }
 
 fn profile(node: &Node<'_>, problems: &mut Problems) -> Profile {

@@ -49,7 +49,7 @@ profiles:
 "#;
     let found = problems(text);
     let expected = [
-        "profile: unknown key, expected one of profiles, interposers, hostProc",
+        "profile: unknown key, expected one of profiles, interposers, hostProc, listen",
         "hostProc: expected an absolute path, got \"relative/proc\"",
         "profiles[0].netns: expected swap or create or leave, got \"swp\"",
         "profiles[0].onFailure: expected Fail or Ignore, got \"fail\"",

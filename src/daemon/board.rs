@@ -1,11 +1,13 @@
 //! What the door has noticed and the warden has not yet looked at. Grows with the number of pods, not of events.
 
+use crate::address::Address;
+use crate::config::Config;
 use crate::door::nri::Occasions;
 use crate::pin::PinName;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch as flag};
 
 /// What there is to do.
 #[derive(Debug, Default)]
@@ -21,13 +23,24 @@ pub(super) struct Notes {
 }
 
 /// The board on which they stand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Board {
     notes: Mutex<Notes>,
     news: Notify,
+    /// Where the configuration in force wants health and metrics to be read.
+    listen: flag::Sender<Option<Address>>,
 }
 
 impl Board {
+    pub(super) fn new(listen: Option<Address>) -> Self {
+        Self { notes: Mutex::default(), news: Notify::new(), listen: flag::Sender::new(listen) }
+    }
+
+    /// Follows the configuration in force from here on.
+    pub(super) fn listen(&self) -> flag::Receiver<Option<Address>> {
+        self.listen.subscribe()
+    }
+
     /// Waits for news and takes them all.
     pub(super) async fn take(&self) -> Notes {
         self.news.notified().await;
@@ -50,6 +63,10 @@ impl Occasions for Board {
             notes.dirty.extend([name.clone()]);
             notes.removed.extend(removed.then(|| name.clone()));
         });
+    }
+
+    fn configured(&self, config: &Config) {
+        self.listen.send_replace(config.listen.clone());
     }
 
     fn synchronized(&self, pods: HashSet<PinName>) {

@@ -5,23 +5,33 @@
 //! first is gone.
 
 mod board;
+mod exposition;
 mod filewatch;
+mod listening;
+mod pulse;
 mod reload;
+mod site;
+mod vitals;
 mod warden;
 mod watch;
 
+use crate::address::Address;
 use crate::apply::{ApplyError, Keeper};
 use crate::config::Config;
 use crate::door::nri::NriDoor;
 use crate::exit::{Exit, chain};
 use crate::fsutil::Lock;
+use crate::http::BindError;
 use crate::ledger::record::config_name;
 use crate::logging::Line;
 use crate::metrics;
 use crate::nri::{self, Endpoint, Identity, NriError, Options};
 use board::Board;
+use listening::Listening;
 use nix::sys::signal::{SigSet, SigmaskHow};
+use pulse::Pulse;
 use reload::Reloader;
+use site::Pages;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +59,8 @@ pub struct Start {
     pub config: Config,
     /// The file it is to be read from again, if one was named; else that is the default one.
     pub config_file: Option<PathBuf>,
+    /// Where health and metrics are to be read, whatever the configuration says.
+    pub listen: Option<Address>,
     /// State directory.
     pub state_dir: PathBuf,
     /// Netns directory.
@@ -66,6 +78,8 @@ enum DaemonError {
     Apply(#[from] ApplyError),
     #[error(transparent)]
     Nri(#[from] NriError),
+    #[error(transparent)]
+    Listen(#[from] BindError),
     #[error("the task that serves the runtime ended early")]
     Plugin(#[source] tokio::task::JoinError),
     #[error("the task that watches over the pins ended early")]
@@ -134,15 +148,50 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         .with("profiles", &start.config);
     log::info!("{line}");
     let keeper = Keeper::open(&start.state_dir, &start.netns_dir)?;
-    let Some(_lock) = only_daemon(&keeper, &mut signals).await? else { return Ok(()) };
+    let pages = Arc::new(Pages::new(endpoint(&start.endpoint), keeper.clone()));
+    let mut listening = Listening::new(start.listen.clone(), Arc::<Pages>::clone(&pages));
+    let result = serve_node(start, keeper, &pages, &mut listening, &mut signals, hangups).await;
+    listening.end().await;
+    result
+}
 
-    let board = Arc::new(Board::default());
+/// Waits until the node is this daemon's, and serves it. Health is to be read from the beginning.
+async fn serve_node(
+    start: Start,
+    keeper: Keeper,
+    pages: &Pages,
+    listening: &mut Listening,
+    signals: &mut Signals,
+    hangups: Signal,
+) -> Result<(), DaemonError> {
+    let lock = keeper.ledger.lock_daemon().map_err(ApplyError::from)?;
+    match listening.follow(start.config.listen.as_ref()).await {
+        // Its address as well is still the other daemon's.
+        Err(error) if lock.is_none() && error.is_in_use() => {
+            log::warn!(
+                "{}",
+                Line::message("health and metrics are not to be read meanwhile").with("error", chain(&error))
+            );
+        }
+        result => result?,
+    }
+    let lock = match lock {
+        Some(lock) => Some(lock),
+        None => turn(&keeper, signals).await?,
+    };
+    let Some(_lock) = lock else { return Ok(()) };
+    listening.follow(start.config.listen.as_ref()).await?;
+
+    let board = Arc::new(Board::new(start.config.listen.clone()));
+    let mut listen = board.listen();
+    let pulse = Arc::new(Pulse::new());
     let door = Arc::new(NriDoor::new(keeper.clone(), start.config, Arc::<Board>::clone(&board)));
     door.publish_config();
     let (stop, stopped) = flag::channel(false);
+    pages.serve(Arc::clone(&door), Arc::clone(&pulse));
     let reloader = Reloader::new(start.config_file, Arc::clone(&door), keeper.ledger.clone());
     let mut reload = tokio::spawn(reloader.run(hangups, stopped.clone()));
-    let mut warden = tokio::spawn(warden::run(keeper, Arc::clone(&door), board, stopped));
+    let mut warden = tokio::spawn(warden::run(keeper, Arc::clone(&door), board, pulse, stopped));
     let options = Options { drain_limit: DRAIN, ..Options::default() };
     let (end_session, mut session_end) = flag::channel(false);
     let session = async move { session_end.changed().await.map_or((), drop) };
@@ -156,6 +205,7 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         ended = &mut plugin => ended.map_err(DaemonError::Plugin).and_then(|result| Ok(result?)),
         ended = &mut warden => ended.map_err(DaemonError::Warden),
         ended = &mut reload => ended.map_err(DaemonError::Reload),
+        () = follow(listening, &mut listen) => Ok(()),
     };
     // In order: no new events, then no new releases. Receivers that are gone have ended already.
     end_session.send_replace(true);
@@ -179,20 +229,29 @@ fn endpoint(endpoint: &Endpoint) -> String {
     }
 }
 
-/// Waits until this is the node's only daemon; `None` if a signal came first.
-async fn only_daemon(keeper: &Keeper, signals: &mut Signals) -> Result<Option<Lock>, DaemonError> {
-    let mut told = false;
+/// Listens where the configurations say that come to be in force. What cannot be had there ends no daemon that works.
+async fn follow(listening: &mut Listening, listen: &mut flag::Receiver<Option<Address>>) {
+    while listen.changed().await.is_ok() {
+        let address = listen.borrow_and_update().clone();
+        if let Err(error) = listening.move_to(address.as_ref()).await {
+            let line = Line::message("health and metrics stay where they were").with("error", chain(&error));
+            log::error!("{line}");
+        }
+    }
+    // The door has gone, and nothing comes to be in force any more.
+    std::future::pending().await
+}
+
+/// Waits until another daemon has ended and this is the node's only one; `None` if a signal came first.
+async fn turn(keeper: &Keeper, signals: &mut Signals) -> Result<Option<Lock>, DaemonError> {
+    log::warn!("{}", Line::message("another berth daemon serves this node; passive until it ends"));
     loop {
-        if let Some(lock) = keeper.ledger.lock_daemon().map_err(ApplyError::from)? {
-            return Ok(Some(lock));
-        }
-        if !told {
-            told = true;
-            log::warn!("{}", Line::message("another berth daemon serves this node; passive until it ends"));
-        }
         tokio::select! {
             () = tokio::time::sleep(TAKEOVER_POLL) => {}
             _ = signals.next() => return Ok(None),
+        }
+        if let Some(lock) = keeper.ledger.lock_daemon().map_err(ApplyError::from)? {
+            return Ok(Some(lock));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::exit::chain;
 use crate::ledger::Ledger;
 use crate::ledger::record::config_name;
 use crate::logging::Line;
-use crate::metrics;
+use crate::metrics::table::{CONFIG_GOOD, CONFIG_RELOADS};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +108,7 @@ impl Reloader {
         match loaded {
             Err(wrong) => self.fail(wrong, asked, &present),
             Ok(config) if config == *present => {
+                CONFIG_GOOD.set(&[], 1);
                 if self.wrong.take().is_some() || asked == Asked::Yes {
                     log::info!("{}", about("configuration unchanged", &config));
                 }
@@ -125,20 +126,22 @@ impl Reloader {
         if asked == Asked::No && self.wrong.as_ref() == Some(&wrong) {
             return;
         }
-        metrics::CONFIG_RELOAD_FAILURES.count();
+        CONFIG_RELOADS.count(&["failed"]);
+        CONFIG_GOOD.set(&[], 0);
         log::error!("{}", about("configuration not reloaded; the one before stays", present).with("error", &wrong));
         self.wrong = Some(wrong);
     }
 
     fn replace(&mut self, config: Config, before: &Config) {
         self.wrong = None;
+        CONFIG_GOOD.set(&[], 1);
         let later = at_next_start(before, &config);
         let line = about("configuration reloaded", &config)
             .with("before", config_name(before.hash))
             .with("profiles", &config)
             .with("records_other_config", self.records_under_other(config.hash));
         self.door.reconfigure(config);
-        metrics::CONFIG_RELOADS.count();
+        CONFIG_RELOADS.count(&["ok"]);
         log::info!("{line}");
         if !later.is_empty() {
             let line = Line::message("this changes with a restart of the daemon only").with("keys", later.join(","));

@@ -1,13 +1,15 @@
 //! Watches over the pins: on every occasion it applies the lifecycle rule, and says what came of it.
 
 use super::board::{Board, Notes};
+use super::pulse::Pulse;
 use super::watch::{Added, Noticed, Watch};
 use crate::apply::{ApplyError, Keeper, Mode, Outcome, Settled, Settlement, Which};
+use crate::door::count;
 use crate::door::nri::NriDoor;
 use crate::exit::chain;
 use crate::lifecycle::Why;
 use crate::logging::Line;
-use crate::metrics;
+use crate::metrics::table::{ORPHANS_REMOVED, PIN_FAILURES, PINS_HEALED};
 use crate::pin::PinName;
 use std::collections::HashSet;
 use std::path::Path;
@@ -59,7 +61,13 @@ enum Occasion {
 }
 
 /// Runs until `stopped` turns true.
-pub(super) async fn run(keeper: Keeper, door: Arc<NriDoor>, board: Arc<Board>, mut stopped: flag::Receiver<bool>) {
+pub(super) async fn run(
+    keeper: Keeper,
+    door: Arc<NriDoor>,
+    board: Arc<Board>,
+    pulse: Arc<Pulse>,
+    mut stopped: flag::Receiver<bool>,
+) {
     let now = Instant::now();
     let mut warden = Warden {
         keeper,
@@ -81,7 +89,9 @@ pub(super) async fn run(keeper: Keeper, door: Arc<NriDoor>, board: Arc<Board>, m
             noticed = warden.watch.next() => Occasion::Noticed(noticed),
             () = tokio::time::sleep_until(tick.into()) => Occasion::Tick,
         };
+        pulse.beat();
         warden.on(occasion).await;
+        pulse.beat();
     }
 }
 
@@ -193,6 +203,7 @@ impl Warden {
             let line = Line::message("a pin could not be settled");
             let line = complaint.0.iter().fold(line, |line, name| line.with("pin", name));
             log::warn!("{}", line.with("error", &complaint.1));
+            PIN_FAILURES.count(&["settle"]);
             self.complaints.insert(complaint);
         }
     }
@@ -232,7 +243,7 @@ impl Warden {
             Outcome::Kept(Why::ForeignAtPath) => self.complain(Some(name.clone()), FOREIGN.to_owned()),
             Outcome::Kept(_) => self.complaints.retain(|(about, text)| about.as_ref() != Some(name) || text != FOREIGN),
             Outcome::Healed => {
-                metrics::HEALED.count();
+                PINS_HEALED.count(&[]);
                 log::warn!("{}", line("Heal").with("why", "the pin was missing, the engine's file is there"));
             }
             Outcome::Draining(why) => {
@@ -243,10 +254,13 @@ impl Warden {
                 return None;
             }
             Outcome::Released(why) => {
-                metrics::RELEASED.count();
+                let total = count::released(*why);
+                if record.is_none() {
+                    ORPHANS_REMOVED.count(&[]);
+                }
                 let line = line("Release").with("why", why.as_str());
                 if *why == Why::DrainLimit {
-                    log::warn!("{}", line.with("total", metrics::DRAIN_LIMIT.count()));
+                    log::warn!("{}", line.with("total", total));
                 } else {
                     log::info!("{line}");
                 }

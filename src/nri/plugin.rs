@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::api;
+use super::error::NriError;
 use super::events::{Event, EventMask};
 use super::handle::RuntimeHandle;
 use super::level::Capabilities;
@@ -142,6 +143,10 @@ pub trait Plugin: Send + Sync + 'static {
 
     /// The session went on or ended. Must neither block nor panic.
     fn session(&self, state: SessionState) {}
+
+    /// The runtime could not be met, or a session ended with this error; another attempt follows. Must neither block nor
+    /// panic.
+    fn failed(&self, error: &NriError) {}
 
     /// Whether the runtime is told success for `event` though its handler was late, refused or panicked; what came of it
     /// is logged all the same. For events without an answer of their own: an error to RunPodSandbox fails the pod, one to

@@ -139,6 +139,7 @@ async fn serve_path(terms: &Terms, path: &Path, mut stop: Pin<&mut (impl Future<
             Ok(End::Stopped) => return,
             Ok(end) => log::info!("nri: session over: {end:?}; connecting again"),
             Err(error) => {
+                terms.plugin.failed(&error);
                 report(&error, last.as_ref());
                 last = Some(error);
             }

@@ -22,7 +22,9 @@ isolated! {
             let status = berth.ended().await;
             assert!(status.success() && started.elapsed() < Duration::from_secs(2), "{status}");
             assert!(pod.is_pinned());
-            assert!(berth.log().contains("msg=ended counts=pins_made=1") || berth.log().contains("counts=\"pins_made=1"), "{}", berth.log());
+            let log = berth.log();
+            let last = log.lines().last().unwrap();
+            assert!(last.contains("msg=ended counts=") && last.contains("pins_made/adopted=1"), "{log}");
         });
     }
 

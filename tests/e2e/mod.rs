@@ -14,6 +14,7 @@ mod identity;
 mod interposed;
 mod launched;
 mod lifecycle;
+mod listener;
 mod made;
 mod other_plugin;
 mod plain;

@@ -21,6 +21,7 @@ pub(crate) mod cri;
 pub(crate) mod crio;
 pub(crate) mod engine;
 pub(crate) mod holds;
+pub(crate) mod listener;
 mod permit;
 pub(crate) mod plugin;
 pub(crate) mod process;

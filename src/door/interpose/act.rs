@@ -13,11 +13,11 @@ use crate::decide::decide;
 use crate::decide::facts::Facts;
 use crate::decide::policy::Profile;
 use crate::decide::verdict::{Plan, Reason, Verdict};
+use crate::door::count;
 use crate::exit::chain;
 use crate::fsutil::FileError;
 use crate::identity::{Engine, SandboxId, Scope};
 use crate::ledger::record::Origin;
-use crate::metrics;
 use crate::netns::{Netns as Namespace, PinState};
 use crate::oci::{Bundle, BundleError, Changes, Scan, edit};
 use crate::pin::PinName;
@@ -120,7 +120,10 @@ impl<'a> Asked<'a> {
                 let (bundle, netns) = self.create(keeper()?, examined)?;
                 pin(keeper()?, Origin::Created, &bundle, &netns)
             }
-            Source::Broken(error) => Err(Failure::Netns(chain(error))),
+            Source::Broken(error) => {
+                count::no_source();
+                Err(Failure::Netns(chain(error)))
+            }
             Source::None => Err(no_source()),
         }
     }
@@ -133,7 +136,8 @@ impl<'a> Asked<'a> {
         if let PinState::Pinned(_) = keeper.store.state(&examined.gathered.name).map_err(ApplyError::from)? {
             return Err(Failure::Earlier(examined.gathered.pin_path.clone().into()));
         }
-        Ok((bundle, Namespace::create().map_err(ApplyError::from)?))
+        let netns = Namespace::create().inspect_err(|_| count::not_created()).map_err(ApplyError::from)?;
+        Ok((bundle, netns))
     }
 
     fn pin(
@@ -168,10 +172,10 @@ impl<'a> Asked<'a> {
             pid_ns: sight.pid_ns,
         };
         match keeper.pin(&wanted, PATIENCE) {
-            Ok(Pinned::Now) => drop(metrics::PINNED.count()),
+            Ok(Pinned::Now) => count::pinned(origin),
             Ok(Pinned::Already) => {}
             Err(error) => {
-                metrics::PIN_FAILED.count();
+                count::pin_failed(&error);
                 return Err(error);
             }
         }

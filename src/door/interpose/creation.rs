@@ -12,7 +12,7 @@ use crate::door::count;
 use crate::door::said::said;
 use crate::exit::chain;
 use crate::logging::{self, Line};
-use crate::metrics;
+use crate::metrics::{self, Outcome};
 use crate::oci::Bundle;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 const LOG: &str = "interpose.log";
 
 /// What all interposers have counted together, in the state directory.
-const COUNTS: &str = "interpose.counts";
+pub const COUNTS: &str = "interpose.counts";
 
 /// How long a creation may wait to be counted.
 const COUNT_PATIENCE: Duration = Duration::from_millis(5);
@@ -39,7 +39,9 @@ pub(super) fn prepare(name: &str, create: &Create, config: &Config, places: Plac
     let asked = Asked { config, grammar: setup::grammar(entry, name), entry, create };
     let Some(result) = work(&asked, places, &book, &mut policy).transpose() else { return Ok(()) };
     let line = Line::event("Create").with("as", name).with("id", &create.id);
+    let outcome = outcome(&result);
     let (level, line, answer) = conclude(result, policy, line);
+    metrics::request(metrics::table::CREATE, outcome, started.elapsed());
     book.note(level, &line.with("us", started.elapsed().as_micros()));
     book.count();
     answer
@@ -63,6 +65,14 @@ fn work(asked: &Asked<'_>, places: Places, book: &Book, policy: &mut OnFailure) 
     }
     let examined = asked.examine(&node, &spec, who, Some(profile));
     asked.act(&node, &bundle, &spec, examined).map(Some)
+}
+
+fn outcome(result: &Result<Verdict, Failure>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Ok,
+        Err(Failure::Refused(_)) => Outcome::Refused,
+        Err(_) => Outcome::Failed,
+    }
 }
 
 /// Counts what came of it, and lets the failure policy speak: the line for the log, and the answer.

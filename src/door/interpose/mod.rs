@@ -22,6 +22,7 @@ mod setup;
 mod tests;
 mod trust;
 
+pub use creation::COUNTS;
 pub use explain::{Explained, Question, explain};
 pub use report::Failure;
 pub use setup::Places;

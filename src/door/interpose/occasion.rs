@@ -1,10 +1,10 @@
 //! The lifecycle rule, applied to a few records on the way: a node without a daemon does not leak.
 
 use crate::apply::{Keeper, Mode, Outcome, Settlement, Sight, Which};
+use crate::door::count;
 use crate::exit::chain;
-use crate::lifecycle::Why;
 use crate::logging::Line;
-use crate::metrics;
+use crate::metrics::table::{PIN_FAILURES, PINS_HEALED};
 use crate::pin::PinName;
 use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,14 +22,11 @@ pub(super) fn settle(keeper: &Keeper, sight: &Sight, own: Option<&PinName>) -> V
     let done = settlement.settled.iter().filter_map(|settled| {
         let (event, why) = match settled.outcome {
             Outcome::Released(why) => {
-                metrics::RELEASED.count();
-                if why == Why::DrainLimit {
-                    metrics::DRAIN_LIMIT.count();
-                }
+                count::released(why);
                 ("Release", why.as_str())
             }
             Outcome::Healed => {
-                metrics::HEALED.count();
+                PINS_HEALED.count(&[]);
                 ("Heal", "pin-missing")
             }
             Outcome::Kept(_) | Outcome::Draining(_) => return None,
@@ -37,6 +34,7 @@ pub(super) fn settle(keeper: &Keeper, sight: &Sight, own: Option<&PinName>) -> V
         Some(Line::event(event).with("pin", &settled.name).with("why", why))
     });
     let failed = settlement.errors.iter().map(|(about, error)| {
+        PIN_FAILURES.count(&["settle"]);
         let line = Line::message("a pin could not be settled");
         about.iter().fold(line, |line, name| line.with("pin", name)).with("error", chain(error))
     });

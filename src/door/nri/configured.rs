@@ -4,6 +4,7 @@ use super::{NriDoor, locked};
 use crate::config::Config;
 use crate::exit::chain;
 use crate::logging::Line;
+use crate::metrics::table::CONFIG_HASH;
 use crate::nri::{Answer, Refusal, RefusalCode};
 use std::sync::Arc;
 
@@ -74,9 +75,12 @@ impl NriDoor {
         Ok(())
     }
 
-    /// Leaves the configuration that holds now for interposers.
+    /// Leaves the configuration that holds now for interposers, and tells of it.
     pub fn publish_config(&self) {
-        if let Err(error) = self.config().publish(self.keeper.ledger.dir()) {
+        let config = self.config();
+        CONFIG_HASH.set(&[], config.hash >> 16);
+        self.occasions.configured(&config);
+        if let Err(error) = config.publish(self.keeper.ledger.dir()) {
             log::warn!("{}", Line::message("interposers will not see this configuration").with("error", chain(&error)));
         }
     }

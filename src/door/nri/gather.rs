@@ -42,6 +42,11 @@ impl PodView {
     }
 }
 
+/// The network namespace path of a container, as the runtime has it.
+pub(super) fn path(container: &api::Container) -> Option<&str> {
+    container.linux.as_ref().and_then(|linux| network(&linux.namespaces))
+}
+
 /// The path of the network namespace entry; an empty one is none.
 fn network(namespaces: &[api::LinuxNamespace]) -> Option<&str> {
     let entry = namespaces.iter().find(|namespace| namespace.type_ == NETWORK)?;
@@ -143,9 +148,7 @@ impl NriDoor {
     /// Where the container's present path leads. Looked at only where the engine's processes can be seen, because
     /// `/proc/<pid>/ns/net` means another process elsewhere.
     fn lead(&self, session: &Session, pod: &PodView, container: Option<&api::Container>, own: Option<NetnsId>) -> Lead {
-        let path =
-            container.and_then(|container| container.linux.as_ref()).and_then(|linux| network(&linux.namespaces));
-        let Some(path) = path else { return Lead::Unknown };
+        let Some(path) = container.and_then(path) else { return Lead::Unknown };
         if pod.netns.as_deref() == Some(Path::new(path)) {
             return Lead::Own;
         }

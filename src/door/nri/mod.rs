@@ -13,14 +13,16 @@
 mod answer;
 mod configured;
 mod gather;
+mod listed;
 mod pinning;
 mod pods;
+mod readiness;
 mod session;
 #[cfg(test)]
 mod tests;
 
 pub use pinning::CaughtUp;
-pub use session::Readiness;
+pub use readiness::{Readiness, reaches};
 
 use crate::apply::{ApplyError, Keeper, Sight};
 use crate::config::Config;
@@ -30,11 +32,13 @@ use crate::decide::verdict::{Netns, Reason, Verdict};
 use crate::exit::chain;
 use crate::identity::{Role, SandboxId, Scope};
 use crate::logging::Line;
-use crate::metrics;
-use crate::nri::{Answer, Event, EventMask, Plugin, Refusal, RefusalCode, Runtime, SessionState, api};
+use crate::metrics::table::{CONNECTION_FAILURES, SESSIONS, SESSIONS_LOST};
+use crate::metrics::{self, Outcome};
+use crate::nri::{Answer, Event, EventMask, NriError, Plugin, Refusal, RefusalCode, Runtime, SessionState, api};
 use crate::pin::PinName;
 use configured::Configured;
 use gather::PodView;
+use listed::Listed;
 use pods::Pods;
 use session::Session;
 use std::collections::{HashSet, VecDeque};
@@ -48,6 +52,8 @@ pub trait Occasions: Send + Sync + 'static {
     fn pinned(&self, name: &PinName, source: &Path);
     /// The engine has stopped this pod, or removed it.
     fn ended(&self, name: &PinName, removed: bool);
+    /// This is the configuration that holds from now on: after a reload, or after a handshake that brought another.
+    fn configured(&self, config: &Config);
     /// The full list was received, and these are all the pods there are: everything is to be looked at.
     fn synchronized(&self, pods: HashSet<PinName>);
 }
@@ -58,7 +64,8 @@ pub struct NriDoor {
     configured: Mutex<Configured>,
     session: Mutex<Arc<Session>>,
     pods: Mutex<Pods>,
-    backlog: Mutex<VecDeque<PodView>>,
+    backlog: Mutex<VecDeque<(PodView, Vec<api::Container>)>>,
+    listed: Mutex<Listed>,
     occasions: Arc<dyn Occasions>,
     readiness: Readiness,
 }
@@ -97,6 +104,7 @@ impl NriDoor {
             session: Mutex::new(Arc::new(session)),
             pods: Mutex::new(Pods::default()),
             backlog: Mutex::new(VecDeque::new()),
+            listed: Mutex::new(Listed::default()),
             occasions,
             readiness: Readiness::default(),
         }
@@ -167,23 +175,33 @@ impl NriDoor {
     /// Stop and Remove: occasions. Nothing here can fail the event.
     fn ended(&self, event: Event, pod: &api::PodSandbox) {
         let started = Instant::now();
+        let outcome = self.note_end(event, pod, started);
+        metrics::request(event.name(), outcome, started.elapsed());
+    }
+
+    fn note_end(&self, event: Event, pod: &api::PodSandbox, started: Instant) -> Outcome {
         let line = Line::event(event.name());
         let sandbox = match SandboxId::try_from(pod.id.as_str()) {
             Ok(sandbox) => sandbox,
             Err(error) => {
                 log::warn!("{}", line.with("verdict", "leave").with("reason", "no-sandbox-id").with("error", error));
-                return;
+                return Outcome::Failed;
             }
         };
         let name = PinName::of(&self.current().scope, &sandbox);
         let known = locked(&self.pods).netns(&sandbox).is_some();
-        self.occasions.ended(&name, event == Event::RemovePodSandbox);
+        let removed = event == Event::RemovePodSandbox;
+        self.occasions.ended(&name, removed);
+        if removed {
+            locked(&self.listed).forget(&sandbox);
+        }
         let line = line.with("pod", format_args!("{}/{}", pod.namespace, pod.name)).with("sandbox", sandbox);
         let reason = if known { "pin-settled-by-rule" } else { "no-pin" };
         log::info!(
             "{}",
             line.with("verdict", "leave").with("reason", reason).with("us", started.elapsed().as_micros())
         );
+        Outcome::Ok
     }
 }
 
@@ -195,20 +213,39 @@ struct Member {
     failed: Option<(Failure, OnFailure)>,
 }
 
+impl Member {
+    fn outcome(&self) -> Outcome {
+        match (&self.failed, &self.verdict) {
+            (Some(_), _) => Outcome::Failed,
+            (None, Verdict::Refuse(_)) => Outcome::Refused,
+            (None, _) => Outcome::Ok,
+        }
+    }
+}
+
 #[async_trait::async_trait]
 impl Plugin for NriDoor {
     async fn configure(&self, runtime: &Runtime, config: &str) -> Answer<EventMask> {
         let session = self.begin(runtime, config)?;
-        *locked(&self.session) = Arc::new(session);
+        let session = Arc::new(session);
+        self.readiness.configured(Arc::clone(&session));
+        *locked(&self.session) = session;
         Ok(session::EVENTS)
     }
 
     fn session(&self, state: SessionState) {
-        let ready = self.readiness.follow(state, locked(&self.session).can_pin());
+        let ready = self.readiness.follow(state);
         log::info!("{}", Line::message("session").with("state", format_args!("{state:?}")).with("ready", ready));
-        if state == SessionState::Closed {
-            metrics::SESSIONS_LOST.count();
+        match state {
+            SessionState::Registered => {}
+            SessionState::Synchronized => drop(SESSIONS.count(&[])),
+            SessionState::Closed => drop(SESSIONS_LOST.count(&[])),
         }
+    }
+
+    fn failed(&self, error: &NriError) {
+        CONNECTION_FAILURES.count(&[]);
+        self.readiness.failed(error);
     }
 
     /// A pod is never refused and never kept terminating by berth: what was not done for it is done at the next container,
@@ -223,17 +260,19 @@ impl Plugin for NriDoor {
         containers: Vec<api::Container>,
     ) -> Answer<Vec<api::ContainerUpdate>> {
         let started = Instant::now();
-        let views = self.take_over(&pods);
+        let listed = containers.len();
+        let views = self.take_over(&pods, containers);
         let scope = self.current().scope.clone();
         let ids = pods.iter().filter_map(|pod| SandboxId::try_from(pod.id.as_str()).ok());
         let names = ids.map(|id| PinName::of(&scope, &id)).collect();
         let line = Line::event("Synchronize")
             .with("pods", pods.len())
-            .with("containers", containers.len())
+            .with("containers", listed)
             .with("selected", views)
             .with("us", started.elapsed().as_micros());
         log::info!("{line}");
         self.occasions.synchronized(names);
+        metrics::request("Synchronize", Outcome::Ok, started.elapsed());
         Ok(Vec::new())
     }
 
@@ -244,12 +283,16 @@ impl Plugin for NriDoor {
             Ok(view) => view,
             Err(error) => {
                 log::warn!("{}", Line::event(EVENT).with("error", chain(&error)));
+                metrics::request(EVENT, Outcome::Failed, started.elapsed());
                 return Ok(());
             }
         };
         let line =
             Line::event(EVENT).with("pod", &view.pod).with("sandbox", &view.sandbox).with("handler", &view.handler);
-        match self.sandbox(&view).await {
+        let result = self.sandbox(&view).await;
+        let outcome = if result.is_ok() { Outcome::Ok } else { Outcome::Failed };
+        metrics::request(EVENT, outcome, started.elapsed());
+        match result {
             Ok(verdict) => log::info!("{}", answer::sandbox(line, &verdict, started)),
             Err(error) => {
                 let line = line.with("verdict", "retry").with("reason", "pin-failed").with("error", chain(&error));
@@ -274,13 +317,16 @@ impl Plugin for NriDoor {
         pod: api::PodSandbox,
         container: api::Container,
     ) -> Answer<api::CreateContainerResponse> {
+        const EVENT: &str = "CreateContainer";
         let started = Instant::now();
         let view = PodView::new(&pod).map_err(|error| {
+            metrics::request(EVENT, Outcome::Failed, started.elapsed());
             let text = format!("berth: CreateContainer: {error}");
             log::error!("{}", Line::event("CreateContainer").with("verdict", "refuse").with("error", &text));
             Refusal::new(RefusalCode::InvalidArgument, text)
         })?;
         let member = self.member(&view, &container).await;
+        metrics::request(EVENT, member.outcome(), started.elapsed());
         answer::container(&view, &container, member, started)
     }
 }

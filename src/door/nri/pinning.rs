@@ -8,10 +8,10 @@ use crate::config::Config;
 use crate::decide::facts::Door;
 use crate::decide::policy::Profile;
 use crate::decide::verdict::{Netns as NetnsPlan, Reason, Verdict};
+use crate::door::count;
 use crate::exit::chain;
 use crate::ledger::record::Origin;
 use crate::logging::Line;
-use crate::metrics;
 use crate::netns::{Netns, NetnsError};
 use crate::pin::PinName;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ impl NriDoor {
     pub async fn catch_up(&self) -> CaughtUp {
         let mut caught_up = CaughtUp::default();
         loop {
-            let Some(pod) = locked(&self.backlog).pop_front() else { return caught_up };
+            let Some((pod, containers)) = locked(&self.backlog).pop_front() else { return caught_up };
             match self.sandbox(&pod).await {
                 Ok(Verdict::Adjust(plan)) if plan.netns == NetnsPlan::Swap => caught_up.pinned += 1,
                 Ok(_) => {}
@@ -46,6 +46,7 @@ impl NriDoor {
                     log::warn!("{}", line.with("error", chain(&error)));
                 }
             }
+            self.judge(&pod, &containers);
             tokio::task::yield_now().await;
         }
     }
@@ -62,8 +63,8 @@ impl NriDoor {
         let (source, netns) = match gathered.source {
             Source::Pinned => return Ok(()),
             Source::Open(source, netns) => (source, netns),
-            Source::Broken(error) => return Err(failed(ApplyError::from(error).into())),
-            Source::Untold => return Err(failed(Failure::NoSource(gathered.pin_path.into()))),
+            Source::Broken(error) => return Err(no_source(ApplyError::from(error).into())),
+            Source::Untold => return Err(no_source(Failure::NoSource(gathered.pin_path.into()))),
         };
         let id = netns.id();
         let job = Job {
@@ -79,19 +80,24 @@ impl NriDoor {
         match job.run().await {
             Ok(pinned) => {
                 if pinned == Pinned::Now {
-                    metrics::PINNED.count();
+                    count::pinned(Origin::Adopted);
                 }
                 locked(&self.pods).pinned(&pod.sandbox, &gathered.name, id);
                 self.occasions.pinned(&gathered.name, &source);
                 Ok(())
             }
-            Err(error) => Err(failed(error)),
+            Err(error) => {
+                if let Failure::Apply(error) = &error {
+                    count::pin_failed(error);
+                }
+                Err(error)
+            }
         }
     }
 }
 
-fn failed(failure: Failure) -> Failure {
-    metrics::PIN_FAILED.count();
+fn no_source(failure: Failure) -> Failure {
+    count::no_source();
     failure
 }
 

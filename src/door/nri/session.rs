@@ -1,16 +1,17 @@
-//! What is so for one session with the runtime: who it is, what it can do, what can be seen of it. And whether
-//! berth is ready, which follows the session both ways.
+//! What is so for one session with the runtime: who it is, what it can do, what can be seen of it.
 
+use super::readiness::reaches;
 use super::{NriDoor, PodView, locked};
 use crate::apply::Sight;
 use crate::decide::facts::Swap;
 use crate::exit::chain;
+use crate::finding::Grade;
 use crate::identity::{Engine, Scope};
 use crate::logging::Line;
 use crate::netns::{Peek, Reach, host_ids};
-use crate::nri::{Answer, Event, EventMask, Refusal, RefusalCode, Runtime, SessionState, api};
+use crate::nri::{Answer, Event, EventMask, Refusal, RefusalCode, Runtime, api};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The events berth answers. They exist in every release of NRI.
@@ -23,6 +24,8 @@ const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
+    /// Name and version, as told.
+    pub(super) runtime: String,
     pub(super) scope: Scope,
     pub(super) swap: Swap,
     /// The procfs of `sight` numbers processes as the engine does.
@@ -39,6 +42,7 @@ impl Session {
     /// Before the first handshake: nothing is known of the runtime, and nothing can be asked by it.
     pub(super) fn none(host_proc: Option<&Path>) -> Self {
         Self {
+            runtime: String::new(),
             scope: Scope::cri(Engine::Other),
             swap: Swap::PinsDoNotReach,
             sees_engine: false,
@@ -60,24 +64,6 @@ impl Session {
             Some(below) => self.sees_engine.then(|| self.sight.proc.join(below)),
             None => Some(PathBuf::from(path)),
         }
-    }
-}
-
-/// Whether events are answered now: registered, synchronized, and pins reach the engine.
-#[derive(Debug, Default)]
-pub struct Readiness(AtomicBool);
-
-impl Readiness {
-    /// Now.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    pub(super) fn follow(&self, state: SessionState, can_pin: bool) -> bool {
-        let ready = state == SessionState::Synchronized && can_pin;
-        self.0.store(ready, Ordering::Release);
-        ready
     }
 }
 
@@ -103,21 +89,14 @@ impl NriDoor {
             .with("sees_tasks", session.sight.all)
             .with("config", &config.origin)
             .with("profiles", &*config);
-        let effect = match session.swap {
-            Swap::Possible => None,
-            Swap::PinsDoNotReach => Some(
-                "nothing is pinned or swapped; not ready: mount the netns directory with Bidirectional propagation",
-            ),
-            Swap::HostNotVisible => Some(
-                "nothing is pinned or swapped; not ready: share the host's pid namespace, or mount its /proc and set hostProc",
-            ),
-            Swap::RuntimeCannot => Some("members keep their path; wrap the handler with an interposer"),
+        let reach = reaches(session.swap, &session.reach);
+        let level = match reach.grade {
+            Grade::Fail => log::Level::Error,
+            Grade::Warn => log::Level::Warn,
+            Grade::Pass | Grade::Skip => log::Level::Info,
         };
-        match effect {
-            None => log::info!("{line}"),
-            Some(effect) if session.can_pin() => log::warn!("{}", line.with("effect", effect)),
-            Some(effect) => log::error!("{}", line.with("effect", effect)),
-        }
+        let effect = reach.hint.map(|hint| format!("{}: {hint}", reach.message));
+        log::log!(level, "{}", effect.iter().fold(line, |line, effect| line.with("effect", effect)));
         Ok(session)
     }
 
@@ -134,6 +113,7 @@ impl NriDoor {
             _ => Swap::Possible,
         };
         Session {
+            runtime: format!("{} {}", runtime.name, runtime.version),
             scope: Scope::cri(engine),
             swap,
             sees_engine,
@@ -163,7 +143,7 @@ impl NriDoor {
 
     /// Takes the full list over: the table is rebuilt by pinning what is selected, in the background and pod by pod,
     /// because the runtime counts one timeout for the whole list. Returns how many are selected.
-    pub(super) fn take_over(&self, pods: &[api::PodSandbox]) -> usize {
+    pub(super) fn take_over(&self, pods: &[api::PodSandbox], containers: Vec<api::Container>) -> usize {
         let config = self.config();
         let selected: Vec<_> = pods
             .iter()
@@ -178,7 +158,14 @@ impl NriDoor {
             .collect();
         let count = selected.len();
         // A list that was not caught up with is older than this one.
-        *locked(&self.backlog) = selected.into();
+        let mut by_pod: HashMap<String, Vec<api::Container>> = HashMap::new();
+        for container in containers {
+            by_pod.entry(container.pod_sandbox_id.clone()).or_default().push(container);
+        }
+        let mut of = |pod: &PodView| by_pod.remove(pod.sandbox.as_str()).unwrap_or_default();
+        locked(&self.listed).clear();
+        *locked(&self.backlog) =
+            selected.into_iter().map(|pod| (of(&pod), pod)).map(|(list, pod)| (pod, list)).collect();
         count
     }
 }

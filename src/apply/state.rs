@@ -1,0 +1,42 @@
+//! The state of a pin with its record, in a word, and how many there are of each.
+
+use super::{ApplyError, Keeper, netns_id};
+use crate::ledger::Listing;
+use crate::ledger::record::Record;
+use crate::netns::PinState;
+use crate::pin::PinName;
+use std::collections::{BTreeMap, HashMap};
+
+/// The word for a pin's state, as `berth list` shows it.
+#[must_use]
+pub fn state_word(state: PinState, record: Option<&Record>) -> &'static str {
+    match (state, record) {
+        (PinState::Pinned(id), Some(record)) if id == netns_id(record.netns) && record.gone.is_some() => "draining",
+        (PinState::Pinned(id), Some(record)) if id == netns_id(record.netns) => "pinned",
+        (PinState::Pinned(_), None) => "orphan",
+        (PinState::Pinned(_) | PinState::Foreign(_), _) => "foreign",
+        (PinState::Placeholder, _) => "half-made",
+        (PinState::Absent, _) => "gone",
+    }
+}
+
+/// The word for records that cannot be read.
+pub const UNREADABLE: &str = "unreadable";
+
+impl Keeper {
+    /// How many pins and `records`, which are all of them, there are in each state. Looks at every pin; scans no `/proc`.
+    ///
+    /// # Errors
+    /// A directory cannot be read.
+    pub fn count_by_state(&self, records: Listing) -> Result<HashMap<&'static str, u64>, ApplyError> {
+        let pins = self.store.list()?;
+        let mut states: BTreeMap<PinName, PinState> = pins.pins.into_iter().collect();
+        let mut counts = HashMap::from([(UNREADABLE, records.unreadable.len() as u64)]);
+        let mut count = |word| *counts.entry(word).or_default() += 1;
+        for (name, record) in &records.records {
+            count(state_word(states.remove(name).unwrap_or(PinState::Absent), Some(record)));
+        }
+        states.into_values().for_each(|state| count(state_word(state, None)));
+        Ok(counts)
+    }
+}
