@@ -16,6 +16,7 @@ mod node;
 #[allow(dead_code, reason = "one component is asked for, and no rig")]
 mod provision;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,7 +30,12 @@ use node::{Pod, block_on, ready};
 const SERVER: &str = "127.0.0.1:9090";
 
 fn program(key: &str) -> PathBuf {
-    provision::components(&["prometheus"])[key].clone().into()
+    provided()[key].clone().into()
+}
+
+/// To be asked for before a test is isolated, too: inside there is no network to get it by.
+fn provided() -> HashMap<String, String> {
+    provision::components(&["prometheus"])
 }
 
 fn promtool(args: &[&str], stdin: Stdio) {
@@ -100,8 +106,10 @@ fn dashboard() -> Vec<String> {
     targets.map(|target| filled(target["expr"].as_str().unwrap())).collect()
 }
 
-isolated! {
-    fn promtool_finds_nothing_to_say_of_the_metrics() {
+#[test]
+fn promtool_finds_nothing_to_say_of_the_metrics() {
+    provided();
+    isolated::run(concat!(module_path!(), "::promtool_finds_nothing_to_say_of_the_metrics"), || {
         block_on(async {
             let (_runtime, session, _berth) = ready(Profile::containerd_2_3(), listening).await;
             let pod = Pod::new("s1");
@@ -109,43 +117,56 @@ isolated! {
             fs::write("/run/metrics", get("/metrics").body).unwrap();
             promtool(&["check", "metrics"], fs::File::open("/run/metrics").unwrap().into());
         });
-    }
+    });
+}
 
-    fn prometheus_reads_them_and_every_expression_of_rules_and_dashboard_has_an_answer() {
-        loopback();
-        block_on(async {
-            let (_runtime, session, _berth) = ready(Profile::containerd_2_3(), listening).await;
-            answers(TCP, "/readyz", 200).await;
-            let _server = Server::start();
-            let pod = Pod::new("s1");
-            let started = Instant::now();
-            let container = "sum(rate(berth_requests_total{event=\"CreateContainer\"}[5s])) > 0";
-            while query(container).map_or(true, |values| values.is_empty()) {
-                assert!(started.elapsed() < Duration::from_secs(30), "{:?}", query(container));
-                session.create_container(pod.message.clone(), pod.container()).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            for (expression, expected) in [("up", 1.0), ("berth_ready", 1.0), ("berth_records{state=\"pinned\"}", 1.0)] {
-                let found = || query(expression).ok().filter(|values| *values == [expected]);
-                node::eventually(expression, found).await;
-            }
-            let targets = try_get(SERVER, "/api/v1/targets").unwrap().body;
-            assert!(targets.contains("\"health\":\"up\"") && targets.contains("\"lastError\":\"\""), "{targets}");
+#[test]
+fn prometheus_reads_them_and_every_expression_of_rules_and_dashboard_has_an_answer() {
+    provided();
+    isolated::run(
+        concat!(module_path!(), "::prometheus_reads_them_and_every_expression_of_rules_and_dashboard_has_an_answer"),
+        || {
+            loopback();
+            block_on(async {
+                let (_runtime, session, _berth) = ready(Profile::containerd_2_3(), listening).await;
+                answers(TCP, "/readyz", 200).await;
+                let _server = Server::start();
+                let pod = Pod::new("s1");
+                let started = Instant::now();
+                let container = "sum(rate(berth_requests_total{event=\"CreateContainer\"}[5s])) > 0";
+                while query(container).map_or(true, |values| values.is_empty()) {
+                    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", query(container));
+                    session.create_container(pod.message.clone(), pod.container()).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                for (expression, expected) in
+                    [("up", 1.0), ("berth_ready", 1.0), ("berth_records{state=\"pinned\"}", 1.0)]
+                {
+                    let found = || query(expression).ok().filter(|values| *values == [expected]);
+                    node::eventually(expression, found).await;
+                }
+                let targets = try_get(SERVER, "/api/v1/targets").unwrap().body;
+                assert!(targets.contains("\"health\":\"up\"") && targets.contains("\"lastError\":\"\""), "{targets}");
 
-            for expression in dashboard() {
-                let answer = query(&expression);
-                assert!(answer.is_ok(), "{expression}: {answer:?}");
-                // Of what happens here; the others are quiet.
-                let quiet = expression.ends_with("> 0") || expression.contains("histogram_quantile");
-                assert!(quiet || !answer.unwrap().is_empty(), "{expression}: nothing to show");
-            }
-            let rules = try_get(SERVER, "/api/v1/rules").unwrap().body;
-            let rules: serde_json::Value = serde_json::from_str(&rules).unwrap();
-            let rules = rules["data"]["groups"][0]["rules"].as_array().unwrap().clone();
-            assert!(rules.len() > 10);
-            for rule in rules {
-                assert_eq!((rule["health"].as_str(), rule["state"].as_str()), (Some("ok"), Some("inactive")), "{rule:#}");
-            }
-        });
-    }
+                for expression in dashboard() {
+                    let answer = query(&expression);
+                    assert!(answer.is_ok(), "{expression}: {answer:?}");
+                    // Of what happens here; the others are quiet.
+                    let quiet = expression.ends_with("> 0") || expression.contains("histogram_quantile");
+                    assert!(quiet || !answer.unwrap().is_empty(), "{expression}: nothing to show");
+                }
+                let rules = try_get(SERVER, "/api/v1/rules").unwrap().body;
+                let rules: serde_json::Value = serde_json::from_str(&rules).unwrap();
+                let rules = rules["data"]["groups"][0]["rules"].as_array().unwrap().clone();
+                assert!(rules.len() > 10);
+                for rule in rules {
+                    assert_eq!(
+                        (rule["health"].as_str(), rule["state"].as_str()),
+                        (Some("ok"), Some("inactive")),
+                        "{rule:#}"
+                    );
+                }
+            });
+        },
+    );
 }
