@@ -36,7 +36,10 @@ impl Keeper {
         for (name, record) in &records.records {
             count(state_word(states.remove(name).unwrap_or(PinState::Absent), Some(record)));
         }
-        states.into_values().for_each(|state| count(state_word(state, None)));
+        // A pin whose record cannot be read is none without one.
+        let alone = |name: &PinName| matches!(self.ledger.get(name), Ok(None));
+        let alone = states.into_iter().filter(|(name, _)| alone(name));
+        alone.for_each(|(_, state)| count(state_word(state, None)));
         Ok(counts)
     }
 }

@@ -11,6 +11,7 @@ mod failure;
 mod forged;
 mod gvisor;
 mod interposed;
+mod listener;
 mod nri;
 mod readme;
 mod restart;
@@ -27,7 +28,13 @@ const LOG: &str = "/run/berth/interpose.log";
 /// The daemon, with the configuration that the interposers have.
 #[track_caller]
 fn start_berth(rig: &Rig) -> Process {
-    rig.berth().config(&berths_config()).start()
+    start_berth_with(rig, &[])
+}
+
+/// As [`start_berth`], with further arguments.
+#[track_caller]
+fn start_berth_with(rig: &Rig, args: &[&str]) -> Process {
+    rig.berth().config(&berths_config()).args(args).start()
 }
 
 /// A pod called `web` with a server in it, and a client.

@@ -193,6 +193,7 @@ impl NriDoor {
         let removed = event == Event::RemovePodSandbox;
         self.occasions.ended(&name, removed);
         if removed {
+            locked(&self.backlog).retain(|(pod, _)| pod.sandbox != sandbox);
             locked(&self.listed).forget(&sandbox);
         }
         let line = line.with("pod", format_args!("{}/{}", pod.namespace, pod.name)).with("sandbox", sandbox);
