@@ -144,6 +144,22 @@ fn every_alert_says_what_is_so_and_what_to_do_and_is_tried() {
     }
 }
 
+/// What scripts and dashboards of others rely on: a change of it is a change of berth's interface.
+#[test]
+fn the_metrics_are_those_that_were_promised() {
+    let line = |family: &&Family| {
+        let door = (family.doors == Doors::All).then_some("door");
+        let labels: Vec<_> = door.into_iter().chain(family.labels.iter().copied()).collect();
+        let kind = match family.kind {
+            Kind::Counter | Kind::CounterOfMicros => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        format!("{}{{{}}} {kind}\n    {}\n", family.name, labels.join(","), family.help)
+    };
+    insta::assert_snapshot!(FAMILIES.iter().map(line).collect::<String>());
+}
+
 #[test]
 fn the_reader_of_expressions_sees_names_matchers_and_no_functions() {
     let found = uses("sum by (door) (rate(berth_x_total{a=\"b\", c=~\"d|e\"}[5m])) / on (job) process_y > 0");

@@ -212,6 +212,8 @@ async fn serve_node(
     end("events were still in progress; ended all the same", DRAIN, plugin).await;
     stop.send_replace(true);
     end("a pass over the pins was still in progress; the next start finishes it", DRAIN / 3, warden).await;
+    // Before the lock: whoever takes it over binds the same address.
+    listening.end().await;
     result
 }
 

@@ -37,6 +37,7 @@ const STALE: Duration = Duration::from_secs(60);
 const BATCH: usize = 64;
 
 struct Warden {
+    pulse: Arc<Pulse>,
     keeper: Keeper,
     door: Arc<NriDoor>,
     watch: Watch,
@@ -70,6 +71,7 @@ pub(super) async fn run(
 ) {
     let now = Instant::now();
     let mut warden = Warden {
+        pulse,
         keeper,
         door,
         watch: Watch::default(),
@@ -89,9 +91,9 @@ pub(super) async fn run(
             noticed = warden.watch.next() => Occasion::Noticed(noticed),
             () = tokio::time::sleep_until(tick.into()) => Occasion::Tick,
         };
-        pulse.beat();
+        warden.pulse.beat();
         warden.on(occasion).await;
-        pulse.beat();
+        warden.pulse.beat();
     }
 }
 
@@ -151,7 +153,7 @@ impl Warden {
     /// `pods`, and whose end cannot be seen, is noted as removed: nobody else will say so any more.
     async fn catch_up(&mut self, pods: HashSet<PinName>) {
         let started = Instant::now();
-        let (caught_up, scope) = (self.door.catch_up().await, self.door.scope());
+        let (caught_up, scope) = (self.door.catch_up(|| self.pulse.beat()).await, self.door.scope());
         let (keeper, seen) = (self.keeper.clone(), self.seen.clone());
         let missing = tokio::task::spawn_blocking(move || keeper.unobservable_and_absent(&scope, &pods, &seen)).await;
         match missing {
