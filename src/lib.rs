@@ -3,6 +3,7 @@
 pub mod address;
 pub mod admin;
 pub mod apply;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod daemon;
 pub mod decide;
 pub mod dialect;
 pub mod door;
+pub mod engine;
 pub mod exit;
 pub mod finding;
 pub mod fsutil;

@@ -66,6 +66,7 @@ fn run(command: Command, out: &mut dyn Write) -> Ending {
     Ok(match command {
         Command::Nri(nri) => serve(nri)?,
         Command::List(list) => admin::list(list, out)?,
+        Command::Check(check) => admin::check(check, out)?,
         Command::Gc(gc) => admin::gc(gc, out)?,
         Command::Explain(explain) => admin::explain(explain, out)?,
         Command::Config(config) => admin::config(config, out)?,

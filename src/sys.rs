@@ -1,11 +1,15 @@
 //! The system calls that no library offers safely. THE ONLY file of the crate that may contain `unsafe`, and the only
 //! one that may call `mount`, `umount2` and `unshare`: for `netns`, for the socket that a runtime hands to the plugin it
-//! starts, and for becoming another program. No policy here: each function is one call, typed, with its error number as it came.
+//! starts, and for becoming or starting another program. No policy here: each function is one call, typed, with its error number as it came.
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // the ban elsewhere points here
 
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
@@ -124,6 +128,20 @@ pub(crate) fn restore_sigpipe() -> Result<(), Errno> {
     // SAFETY: signal(2) with SIG_DFL installs no function of ours that could be called at a bad moment.
     unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl) }
         .map(drop)
+}
+
+/// Has `command` run below `root` (chroot(2)), in the directory that is `/` there. ENOTDIR and the like come when it is
+/// started; EPERM: this process lacks CAP_SYS_CHROOT.
+pub(crate) fn run_below(command: &mut Command, root: &Path) -> std::io::Result<()> {
+    let root = CString::new(root.as_os_str().as_bytes())?;
+    let enter = move || {
+        nix::unistd::chroot(root.as_c_str())?;
+        Ok(nix::unistd::chdir(c"/")?)
+    };
+    // SAFETY: between fork and exec only what is async-signal-safe may be done: two system calls with strings that were
+    // made before, and a conversion of an error number; nothing allocates, locks or panics.
+    unsafe { command.pre_exec(enter) };
+    Ok(())
 }
 
 /// Whether the one descriptor a process inherits by number has been taken.

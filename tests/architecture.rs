@@ -13,9 +13,10 @@ const LAYERS: &[&[&str]] = &[
     &["clock", "fsutil"],
     &["decide", "lifecycle"],
     &["metrics", "logging", "config"],
-    &["http", "netns", "ledger", "nri", "oci"],
+    &["http", "netns", "ledger", "nri", "oci", "engine"],
     &["apply"],
     &["door"],
+    &["check"],
     &["cli", "admin", "daemon"],
     &["main", "lib"],
 ];

@@ -2,6 +2,7 @@
 //! line, writes data to `out` and remarks to standard error, and returns how the process ends or an error for the caller
 //! to print. That nobody reads `out` any more is the caller's business too.
 
+mod check;
 mod completion;
 mod config;
 mod explain;
@@ -9,6 +10,7 @@ mod gc;
 mod list;
 mod man;
 
+pub use check::check;
 pub use completion::completion;
 pub use config::config;
 pub use explain::explain;
@@ -27,6 +29,9 @@ pub enum AdminError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    /// The host, or its engine.
+    #[error(transparent)]
+    Engine(#[from] crate::engine::EngineError),
     /// A bundle that cannot be explained.
     #[error(transparent)]
     Explain(#[from] crate::door::interpose::Failure),

@@ -1,7 +1,9 @@
 //! The command line: from arguments to what is to be done. Parsing only; nothing is read or run here.
 
+mod check;
 mod completion;
 mod config;
+mod engine;
 mod explain;
 mod gc;
 mod list;
@@ -10,8 +12,10 @@ mod nri;
 #[cfg(test)]
 mod tests;
 
+pub use check::{Check, CheckOutput};
 pub use completion::{Completion, Shell};
 pub use config::Config;
+pub use engine::EngineFlags;
 pub use explain::{Explain, Explanation};
 pub use gc::Gc;
 pub use list::{List, Output};
@@ -48,6 +52,8 @@ pub enum Command {
     Nri(Nri),
     /// List the pins of this node.
     List(List),
+    /// Say whether this node is ready for berth, and what to change if it is not; change nothing.
+    Check(Check),
     /// Remove pins that nobody needs any more, by the same rule as the daemon.
     Gc(Gc),
     /// Say what an interposer would do with a bundle, and why; change nothing.

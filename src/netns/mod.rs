@@ -29,6 +29,6 @@ pub const DEFAULT_DIR: &str = "/run/netns";
 
 pub use error::NetnsError;
 pub use handle::{Netns, NetnsId, Peek, host_ids, id_of};
-pub use reach::Reach;
+pub use reach::{Reach, reach, shared};
 pub use store::{Listing, Pin, PinState, Released, Sharing, Store};
 pub use tasks::{InUse, Occupancy, comm, in_use};

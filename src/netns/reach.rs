@@ -42,8 +42,9 @@ impl fmt::Display for Reach {
     }
 }
 
-/// [`Reach`] of `dir` for the process `engine_pid` in the procfs at `proc`.
-pub(super) fn reach(dir: &Path, engine_pid: Option<u32>, proc: &Path) -> Reach {
+/// [`Reach`] of `dir` (absolute, canonical) for the process `engine_pid` in the procfs at `proc`.
+#[must_use]
+pub fn reach(dir: &Path, engine_pid: Option<u32>, proc: &Path) -> Reach {
     let own = match fs::read(OWN_MOUNTS) {
         Ok(text) => text,
         Err(error) => return unreadable(OWN_MOUNTS, &error),
@@ -94,6 +95,13 @@ fn judge(own: &[u8], engine: Option<&[u8]>, dir: &Path) -> Reach {
         return Reach::Shared;
     }
     Reach::No(format!("the engine's mount at {} does not receive from peer group {group}", theirs.point.display()))
+}
+
+/// Whether the mount that `dir` (absolute, canonical) is on is a shared one, in a mountinfo: then a container's mounts can
+/// reach it by Bidirectional propagation. Pure.
+#[must_use]
+pub fn shared(mounts: &[u8], dir: &Path) -> bool {
+    mountinfo::covering(&mountinfo::parse(mounts), dir).is_some_and(|mount| mount.shared.is_some())
 }
 
 /// What identifies a directory across mount namespaces.

@@ -88,6 +88,14 @@ fn library_level(version: Version) -> Option<Level> {
     Some(newest(version, &LIBRARY).unwrap_or(Level::Basic))
 }
 
+impl Level {
+    /// The level of a release of `containerd` or `cri-o`; `None` where that has no NRI, or is not known.
+    #[must_use]
+    pub fn of_release(runtime: &str, version: &str) -> Option<Self> {
+        release_level(runtime, Version::parse(version)?)
+    }
+}
+
 fn release_level(runtime: &str, version: Version) -> Option<Level> {
     match runtime {
         "containerd" => newest(version, &CONTAINERD),

@@ -6,6 +6,7 @@
     reason = "what a test expects and does not get fails it"
 )]
 
+mod check;
 mod engine;
 mod failure;
 mod forged;

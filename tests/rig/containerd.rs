@@ -59,7 +59,7 @@ fn standing() -> [Handler; 4] {
 /// Further programs, on the rig's PATH.
 pub(crate) const PROGRAMS: &str = "/run/rig/bin";
 
-const CONFIG: &str = "/run/rig/containerd.toml";
+pub(crate) const CONFIG: &str = "/run/rig/containerd.toml";
 
 /// Writes the configuration of containerd, with further handlers, and of the pod network.
 pub(crate) fn configure(space: &Space, further: &[Handler]) {

@@ -15,6 +15,7 @@
 
 pub(crate) mod berth;
 pub(crate) mod cgroup;
+pub(crate) mod checked;
 mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;
@@ -101,11 +102,16 @@ impl Rig {
 
     /// Ends the engine with `signal` and starts it again; the pods go on running meanwhile.
     pub(crate) fn restart_engine(&mut self, signal: Signal) {
+        self.stop_engine(signal);
+        self.boot();
+    }
+
+    /// Ends the engine with `signal`.
+    pub(crate) fn stop_engine(&mut self, signal: Signal) {
         self.cri = None;
         let mut engine = self.process.take().expect("the engine was started");
         engine.signal(signal);
         engine.wait(wait::DEADLINE);
-        self.boot();
     }
 
     fn boot(&mut self) {

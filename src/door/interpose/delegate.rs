@@ -55,9 +55,13 @@ pub enum DelegateError {
 }
 
 /// What a file is for this.
-enum Candidate {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Candidate {
+    /// A program that berth can become.
     Program,
+    /// berth itself.
     Berth,
+    /// Nothing of the kind, in words.
     Unusable(&'static str),
 }
 
@@ -68,8 +72,21 @@ enum Candidate {
 /// [`DelegateError`].
 pub(super) fn find(name: &str, configured: Option<&Path>, path: Option<&OsStr>) -> Result<PathBuf, DelegateError> {
     let own = identity(Path::new("/proc/self/exe"))?;
+    search(name, configured, path, |candidate| look(candidate, own))
+}
+
+/// What the interposer `name` would become where `look` says what files are.
+///
+/// # Errors
+/// [`DelegateError`].
+pub fn search(
+    name: &str,
+    configured: Option<&Path>,
+    path: Option<&OsStr>,
+    look: impl Fn(&Path) -> io::Result<Candidate>,
+) -> Result<PathBuf, DelegateError> {
     if let Some(delegate) = configured {
-        return match look(delegate, own).map_err(looking(delegate))? {
+        return match look(delegate).map_err(looking(delegate))? {
             Candidate::Program => Ok(delegate.to_owned()),
             Candidate::Berth => Err(DelegateError::Recursion(delegate.to_owned())),
             Candidate::Unusable(why) => Err(DelegateError::Unusable { path: delegate.to_owned(), why }),
@@ -83,7 +100,7 @@ pub(super) fn find(name: &str, configured: Option<&Path>, path: Option<&OsStr>) 
     let mut recursion = None;
     for dir in &dirs {
         let candidate = dir.join(&wanted);
-        match look(&candidate, own) {
+        match look(&candidate) {
             Ok(Candidate::Program) => return Ok(candidate),
             Ok(Candidate::Berth) => recursion = Some(candidate),
             Ok(Candidate::Unusable(_)) | Err(_) => {}

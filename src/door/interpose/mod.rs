@@ -23,7 +23,9 @@ mod tests;
 mod trust;
 
 pub use creation::COUNTS;
+pub use delegate::{Candidate, DelegateError, search};
 pub use explain::{Explained, Question, explain};
+pub use name::wrapped;
 pub use report::Failure;
 pub use setup::Places;
 

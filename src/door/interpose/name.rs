@@ -28,7 +28,7 @@ pub(super) fn of(argv0: &OsStr) -> Option<&str> {
 /// The name of the program that an interposer of this name wraps: `berth-<x>` wraps `<x>`, and
 /// `containerd-shim-berth-<x>-vN` wraps `containerd-shim-<x>-vN`.
 #[must_use]
-pub(super) fn wrapped(name: &str) -> Option<String> {
+pub fn wrapped(name: &str) -> Option<String> {
     if let Some(rest) = name.strip_prefix(SHIM).and_then(|rest| rest.strip_prefix(MARK)) {
         let shim = format!("{SHIM}{rest}");
         return is_shim(&shim).then_some(shim);
