@@ -8,11 +8,13 @@
 //! Host        the node's file system, seen from here: read, list, run
 //! Engine      one engine: program, configuration, socket, unit, process
 //! Effective   what the engine's own parser makes of its configuration: handlers, NRI
+//! edit        what berth would write into that configuration, and take out of it
 //! ```
 //!
 //! What holds is asked of the engine (`containerd config dump`, `crio status config`), because how files are merged is
 //! different in each of its versions.
 
+pub mod edit;
 mod effective;
 mod error;
 mod find;

@@ -7,6 +7,7 @@
 )]
 
 mod check;
+mod edited;
 mod engine;
 mod failure;
 mod forged;

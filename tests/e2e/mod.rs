@@ -9,6 +9,7 @@
 mod check;
 mod crun;
 mod default_handler;
+mod edited;
 mod engine;
 mod failure;
 mod identity;
