@@ -23,6 +23,7 @@ pub mod netns;
 pub mod nri;
 pub mod oci;
 pub mod pin;
+pub mod streams;
 pub mod sys;
 
 /// The version of this build.

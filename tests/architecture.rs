@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The layers, lowest first, as `docs/architecture.md` draws them. A module imports from lower layers, and from its
 /// own layer only itself.
 const LAYERS: &[&[&str]] = &[
-    &["address", "identity", "dialect", "exit", "finding", "pin", "sys"],
+    &["address", "identity", "dialect", "exit", "finding", "pin", "streams", "sys"],
     &["clock", "fsutil"],
     &["decide", "lifecycle"],
     &["metrics", "logging", "config"],

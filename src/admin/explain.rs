@@ -3,13 +3,14 @@
 use super::{AdminError, table};
 use crate::cli::{Explain, Explanation};
 use crate::door::interpose::{self, Explained, Places, Question};
+use crate::exit::Exit;
 use std::io::Write;
 
 /// Writes the answer; changes nothing.
 ///
 /// # Errors
 /// The bundle cannot be read, its container cannot be told, or `out` cannot be written.
-pub fn explain(command: Explain, out: &mut impl Write) -> Result<(), AdminError> {
+pub fn explain(command: Explain, out: &mut dyn Write) -> Result<Exit, AdminError> {
     let places = Places {
         config: command.config.path,
         state_dir: command.directories.state_dir,
@@ -24,7 +25,7 @@ pub fn explain(command: Explain, out: &mut impl Write) -> Result<(), AdminError>
         }
         Explanation::Text => table(out, &rows(&explained))?,
     }
-    Ok(())
+    Ok(Exit::Ok)
 }
 
 fn rows(explained: &Explained) -> Vec<Vec<String>> {

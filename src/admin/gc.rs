@@ -2,28 +2,27 @@
 
 use super::{AdminError, table};
 use crate::apply::{Keeper, Mode, Outcome, Settled, Sight, Which};
-use crate::exit::chain;
+use crate::cli::{Directories, Gc};
+use crate::config::Config;
+use crate::exit::{Exit, chain};
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
 
 /// Settles every pin and writes one line for each, with the proof.
 ///
 /// # Errors
 /// A directory cannot be used, a pin could not be settled (the others were), or `out` cannot be written.
-pub fn gc(
-    state_dir: &Path,
-    netns_dir: &Path,
-    host_proc: Option<&Path>,
-    mode: Mode,
-    out: &mut impl Write,
-) -> Result<(), AdminError> {
+pub fn gc(command: Gc, out: &mut dyn Write) -> Result<Exit, AdminError> {
+    let config = Config::load(command.config.path.as_deref())?;
+    let Directories { state_dir, netns_dir } = &command.directories;
+    let mode = if command.dry_run { Mode::Preview } else { Mode::Apply };
     let keeper = match mode {
         Mode::Apply => Some(Keeper::open(state_dir, netns_dir)?),
         Mode::Preview => Keeper::open_existing(state_dir, netns_dir)?,
     };
-    let Some(keeper) = keeper else { return Ok(()) };
-    let settlement = keeper.settle(Which::All, &Sight::here(host_proc), mode, &mut HashSet::new());
+    let Some(keeper) = keeper else { return Ok(Exit::Ok) };
+    let sight = Sight::here(config.host_proc.as_deref());
+    let settlement = keeper.settle(Which::All, &sight, mode, &mut HashSet::new());
     let mut rows = vec![["ACTION", "PIN", "POD", "PROOF"].map(str::to_owned).to_vec()];
     rows.extend(settlement.settled.iter().map(|settled| row(settled, mode)));
     if rows.len() > 1 {
@@ -35,7 +34,7 @@ pub fn gc(
         None => chain(error),
     });
     let unsettled: Vec<_> = busy.chain(errors).collect();
-    if unsettled.is_empty() { Ok(()) } else { Err(AdminError::Unsettled(unsettled)) }
+    if unsettled.is_empty() { Ok(Exit::Ok) } else { Err(AdminError::Unsettled(unsettled)) }
 }
 
 fn row(settled: &Settled, mode: Mode) -> Vec<String> {

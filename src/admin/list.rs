@@ -2,13 +2,15 @@
 
 use super::{AdminError, age, table};
 use crate::apply::{ApplyError, Sight, state_word};
-use crate::cli::Output;
+use crate::cli::{List, Output};
 use crate::clock::Boottime;
-use crate::exit::chain;
+use crate::config::Config;
+use crate::exit::{Exit, chain};
 use crate::ledger::Ledger;
 use crate::ledger::record::Record;
 use crate::netns::{InUse, NetnsId, Occupancy, PinState, Store, in_use};
 use crate::pin::PinName;
+use crate::streams::remark;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -43,32 +45,28 @@ struct Row {
     record: Option<Record>,
 }
 
-/// Writes what there is in the two directories. Changes nothing, not even by making a directory.
+/// Writes what there is in the two directories, and remarks what is wrong there. Changes nothing, not even by making a
+/// directory.
 ///
 /// # Errors
 /// A directory cannot be read or must not be trusted, or `out` cannot be written.
-pub fn list(
-    state_dir: &Path,
-    netns_dir: &Path,
-    host_proc: Option<&Path>,
-    output: Output,
-    out: &mut impl Write,
-) -> Result<Vec<String>, AdminError> {
-    let (rows, problems) = rows(state_dir, netns_dir, &Sight::here(host_proc))?;
-    match output {
+pub fn list(command: List, out: &mut dyn Write) -> Result<Exit, AdminError> {
+    let config = Config::load(command.config.path.as_deref())?;
+    let sight = Sight::here(config.host_proc.as_deref());
+    let (rows, problems) = rows(&command.directories.state_dir, &command.directories.netns_dir, &sight)?;
+    match command.output {
         Output::Json => {
             let document =
                 Document { api_version: API_VERSION, kind: "PinList", items: rows, problems: problems.clone() };
             serde_json::to_writer_pretty(&mut *out, &document)?;
             writeln!(out)?;
         }
-        Output::Table | Output::Wide if rows.is_empty() => {
-            return Ok([vec!["No pins found.".to_owned()], problems].concat());
-        }
+        Output::Table | Output::Wide if rows.is_empty() => remark("No pins found."),
         Output::Table => table(out, &cells(&rows, &NARROW))?,
         Output::Wide => table(out, &cells(&rows, &[&NARROW[..], &WIDE[..]].concat()))?,
     }
-    Ok(problems)
+    problems.iter().for_each(|problem| remark(problem));
+    Ok(Exit::Ok)
 }
 
 type Column = (&'static str, fn(&Row) -> String);

@@ -1,13 +1,20 @@
-//! The commands of an operator, apart from the daemon: what there is, and clearing up. Each writes data to `out`
-//! and returns an error for the caller to print.
+//! The commands of an operator, apart from the daemon: what there is, and clearing up. Each takes its part of the command
+//! line, writes data to `out` and remarks to standard error, and returns how the process ends or an error for the caller
+//! to print. That nobody reads `out` any more is the caller's business too.
 
+mod completion;
+mod config;
 mod explain;
 mod gc;
 mod list;
+mod man;
 
+pub use completion::completion;
+pub use config::config;
 pub use explain::explain;
 pub use gc::gc;
 pub use list::list;
+pub use man::man;
 
 use crate::apply::ApplyError;
 
@@ -23,6 +30,9 @@ pub enum AdminError {
     /// A bundle that cannot be explained.
     #[error(transparent)]
     Explain(#[from] crate::door::interpose::Failure),
+    /// A file that is to be written.
+    #[error(transparent)]
+    File(#[from] crate::fsutil::FileError),
     /// Some pins could not be settled; each is named.
     #[error("{}", .0.join("\n"))]
     Unsettled(Vec<String>),
@@ -35,7 +45,7 @@ pub enum AdminError {
 }
 
 /// Lines of columns, each as wide as its widest cell, two spaces apart.
-fn table(out: &mut impl std::io::Write, rows: &[Vec<String>]) -> std::io::Result<()> {
+fn table(out: &mut dyn std::io::Write, rows: &[Vec<String>]) -> std::io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max().unwrap_or(0)

@@ -17,7 +17,7 @@ mod tests;
 pub use observe::{Sight, is_bundle, pid_namespace};
 pub use pin::{Pinned, Wanted};
 pub use settle::{Mode, Outcome, Settled, Settlement, Which};
-pub use state::{UNREADABLE, state_word};
+pub use state::{Counts, UNREADABLE, state_word};
 
 use crate::ledger::record::FileId;
 use crate::ledger::{Ledger, LedgerError};

@@ -5,7 +5,7 @@ use crate::clock::Boottime;
 use crate::decide::verdict::Reason;
 use crate::fsutil::{FileError, Lock};
 use crate::ledger::LedgerError;
-use crate::ledger::record::{FileId, Origin, Pod, Record, Source, VERSION};
+use crate::ledger::record::{FileId, Origin, Pod, Record, Source, VERSION, config_name};
 use crate::netns::{Netns, NetnsError, NetnsId, PinState};
 use crate::pin::PinName;
 use std::path::Path;
@@ -173,7 +173,7 @@ impl Wanted<'_> {
             door: self.door.to_owned(),
             profile: self.profile.to_owned(),
             verdict: self.verdict.as_str().to_owned(),
-            config: format!("{:016x}", self.config),
+            config: config_name(self.config),
             origin: self.origin,
             source,
             netns: file_id(self.netns.id()),

@@ -22,12 +22,22 @@ pub fn state_word(state: PinState, record: Option<&Record>) -> &'static str {
 /// The word for records that cannot be read.
 pub const UNREADABLE: &str = "unreadable";
 
+/// How many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// Of pins and records, by state.
+    pub by_state: HashMap<&'static str, u64>,
+    /// Of records that were made under another configuration.
+    pub other_config: u64,
+}
+
 impl Keeper {
-    /// How many pins and records there are in each state. Reads every record and looks at every pin; scans no `/proc`.
+    /// How many pins and records there are in each state, and how many records were made under another configuration than
+    /// the one of hash `config`, if there is one. Reads every record and looks at every pin; scans no `/proc`.
     ///
     /// # Errors
     /// A directory cannot be read.
-    pub fn count_by_state(&self) -> Result<HashMap<&'static str, u64>, ApplyError> {
+    pub fn count(&self, config: Option<u64>) -> Result<Counts, ApplyError> {
         let (pins, records) = (self.store.list()?, self.ledger.list()?);
         let mut states: BTreeMap<PinName, PinState> = pins.pins.into_iter().collect();
         let mut counts = HashMap::from([(UNREADABLE, records.unreadable.len() as u64)]);
@@ -39,6 +49,9 @@ impl Keeper {
         let alone = |name: &PinName| matches!(self.ledger.get(name), Ok(None));
         let alone = states.into_iter().filter(|(name, _)| alone(name));
         alone.for_each(|(_, state)| count(state_word(state, None)));
-        Ok(counts)
+        Ok(Counts {
+            by_state: counts,
+            other_config: config.map_or(0, |config| records.under_other_config(config)) as u64,
+        })
     }
 }

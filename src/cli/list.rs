@@ -5,6 +5,11 @@ use clap::{Args, ValueEnum};
 
 /// `berth list`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  berth list
+  berth list -o wide
+  berth list -o json | jq -r '.items[].record.pod.name'")]
 pub struct List {
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]

@@ -1,15 +1,21 @@
 //! The command line: from arguments to what is to be done. Parsing only; nothing is read or run here.
 
+mod completion;
 mod config;
 mod explain;
 mod gc;
 mod list;
+mod man;
 mod nri;
+#[cfg(test)]
+mod tests;
 
+pub use completion::{Completion, Shell};
 pub use config::Config;
 pub use explain::{Explain, Explanation};
 pub use gc::Gc;
 pub use list::{List, Output};
+pub use man::Man;
 pub use nri::{DEFAULT_INDEX, DEFAULT_NAME, Nri};
 
 use crate::{ledger, netns};
@@ -20,7 +26,13 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BERTH_COMMI
 
 /// A berth for every pod: sandbox identity and persistent network namespaces for sandboxed container runtimes.
 #[derive(Debug, Parser)]
-#[command(name = "berth", version = VERSION, subcommand_required = true, arg_required_else_help = true, after_help = "\
+#[command(name = "berth", version = VERSION, subcommand_required = true, subcommand_value_name = "COMMAND", arg_required_else_help = true, after_help = "\
+Examples:
+  berth nri
+  berth list
+  berth config check /etc/berth/config.yaml
+  berth help gc
+
 Exit codes: 0 ok, 1 failure, 2 usage. Flags that say where things are have an environment
 variable each, shown in their help; BERTH_LOG sets the level of the daemon's log.")]
 pub struct Cli {
@@ -33,26 +45,20 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve a container runtime as an NRI plugin, until SIGTERM.
-    #[command(after_help = "\
-Examples:
-  berth nri
-  berth nri --socket /run/k3s/nri/nri.sock --config /etc/berth/config.yaml")]
     Nri(Nri),
     /// List the pins of this node.
     List(List),
     /// Remove pins that nobody needs any more, by the same rule as the daemon.
-    #[command(after_help = "\
-Works with and without a daemon. What cannot be shown to be unneeded stays.")]
     Gc(Gc),
     /// Say what an interposer would do with a bundle, and why; change nothing.
-    #[command(after_help = "\
-Examples:
-  berth explain /run/containerd/io.containerd.runtime.v2.task/k8s.io/4f1c...
-  berth explain BUNDLE --as containerd-shim-berth-kata-v2 -o json")]
     Explain(Explain),
     /// Check a configuration file, or print the default one.
-    #[command(subcommand)]
+    #[command(subcommand, subcommand_value_name = "COMMAND")]
     Config(Config),
+    /// Print a script by which a shell completes berth's command line.
+    Completion(Completion),
+    /// Print the manual page, or write one for every command.
+    Man(Man),
 }
 
 /// Where pins and records are.
@@ -77,31 +83,4 @@ pub struct ConfigFile {
 fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if path.is_absolute() { Ok(path) } else { Err("must be an absolute path".to_owned()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_definitions_are_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_flag_of_nri_has_its_variable() {
-        let command = Cli::command();
-        let nri = command.find_subcommand("nri").expect("nri");
-        for argument in nri.get_arguments().filter(|argument| argument.get_long() != Some("help")) {
-            let long = argument.get_long().expect("long").to_uppercase().replace('-', "_");
-            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(format!("BERTH_{long}").as_str()));
-        }
-    }
-
-    #[test]
-    fn relative_directories_are_refused() {
-        let error = Cli::try_parse_from(["berth", "nri", "--state-dir", "run/berth"]).expect_err("relative");
-        assert!(error.to_string().contains("must be an absolute path"), "{error}");
-    }
 }

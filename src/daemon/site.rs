@@ -47,9 +47,10 @@ impl Pages {
 
     /// Nothing of it is done on the event loop.
     async fn metrics(&self, format: Format) -> Page {
+        let config = self.serving.get().map(|(door, _)| door.config().hash);
         let mut gauges = Arc::clone(&self.gauges).lock_owned().await;
         let rendered = tokio::task::spawn_blocking(move || {
-            gauges.refresh();
+            gauges.refresh(config);
             exposition::render(format, gauges.totals())
         });
         match rendered.await {

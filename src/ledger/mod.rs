@@ -73,6 +73,16 @@ pub struct Listing {
     pub unreadable: Vec<LedgerError>,
 }
 
+impl Listing {
+    /// How many records were made under a configuration other than the one of this hash. (Their pins stay: the lifecycle
+    /// rule asks no configuration.)
+    #[must_use]
+    pub fn under_other_config(&self, hash: u64) -> usize {
+        let this = record::config_name(hash);
+        self.records.iter().filter(|(_, record)| record.config != this).count()
+    }
+}
+
 /// The open ledger.
 #[derive(Debug, Clone)]
 pub struct Ledger {

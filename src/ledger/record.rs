@@ -13,6 +13,12 @@ pub const VERSION: u32 = 1;
 /// The oldest version it reads.
 const OLDEST: u32 = 1;
 
+/// How a configuration of this hash is named in [`Record::config`], and in the log.
+#[must_use]
+pub fn config_name(hash: u64) -> String {
+    format!("{hash:016x}")
+}
+
 /// A file as the kernel names it. Comparable only while something keeps the file alive: numbers are reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {

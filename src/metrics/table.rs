@@ -105,7 +105,12 @@ families! {
     CONFIG_GOOD = Gauge by Daemon "berth_config_last_reload_successful" []:
         "Whether the configuration was good when it was last read; if not, the one before it is in force.",
         [[]];
-    // Here belongs what the reload of the configuration counts.
+    CONFIG_RELOADS = Counter by Daemon "berth_config_reloads_total" ["result"]:
+        "Configurations that were read while the daemon ran: those that came to be in force, and those that could not.",
+        [["success"], ["failure"]];
+    RECORDS_OTHER_CONFIG = Gauge by Daemon "berth_records_other_config" []:
+        "Records that were made under another configuration than the one in force.",
+        [[]];
     CPU_SECONDS = CounterOfMicros by Daemon "process_cpu_seconds_total" []:
         "Total user and system CPU time spent in seconds.",
         [[]];

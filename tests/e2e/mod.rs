@@ -21,6 +21,7 @@ mod plain;
 mod reach;
 mod readme;
 mod recorded;
+mod reload;
 mod restart;
 
 use crate::rig::Rig;

@@ -6,10 +6,10 @@ use std::os::unix::net::UnixListener;
 use berth::metrics::{FAMILIES, Kind};
 use berth::nri::Event;
 
-use crate::client::{TCP, answers, get, listening, raw, samples, shows};
+use crate::client::{TCP, answers, get, listening, loopback, raw, samples, shows};
 use crate::fake_runtime::{FakeRuntime, Profile};
 use crate::isolated;
-use crate::node::{Pod, SOCKET, block_on, command, eventually, ready};
+use crate::node::{Berth, Pod, SOCKET, block_on, command, eventually, ready};
 
 /// A page in a format that is asked for: its head and its body.
 fn asked_for(accept: &str) -> (String, String) {
@@ -127,6 +127,27 @@ isolated! {
             let seen = samples();
             assert_eq!(seen["berth_pins_healed_total{door=\"interpose\"}"], 7.0);
             assert_eq!(seen["berth_identity_contradictions_total{door=\"interpose\"}"], 0.0);
+        });
+    }
+
+    fn a_configuration_that_cannot_be_used_shows_until_it_can() {
+        block_on(async {
+            loopback();
+            let _runtime = FakeRuntime::listen(SOCKET.as_ref());
+            let berth = Berth::configured("listen: 127.0.0.1:9464\n");
+            answers(TCP, "/healthz", 200).await;
+            shows("berth_config_last_reload_successful", 1.0).await;
+            let hash = samples()["berth_config_hash"];
+            fs::write("/run/config.yaml", "listen: 9464\n").unwrap();
+            shows("berth_config_last_reload_successful", 0.0).await;
+            shows("berth_config_reloads_total{result=\"failure\"}", 1.0).await;
+            assert_eq!(samples()["berth_config_hash"], hash);
+            // Another address counts from the next start on, and that is said.
+            fs::write("/run/config.yaml", "listen: 127.0.0.1:9470\n").unwrap();
+            shows("berth_config_last_reload_successful", 1.0).await;
+            shows("berth_config_reloads_total{result=\"success\"}", 1.0).await;
+            assert!(samples()["berth_config_hash"] != hash);
+            berth.logged("keys=listen").await;
         });
     }
 

@@ -11,6 +11,7 @@
 //! lifecycle rule anyway.
 
 mod answer;
+mod configured;
 mod gather;
 mod listed;
 mod pinning;
@@ -35,6 +36,7 @@ use crate::metrics::table::{CONNECTION_FAILURES, SESSIONS, SESSIONS_LOST};
 use crate::metrics::{self, Outcome};
 use crate::nri::{Answer, Event, EventMask, NriError, Plugin, Refusal, RefusalCode, Runtime, SessionState, api};
 use crate::pin::PinName;
+use configured::Configured;
 use gather::PodView;
 use listed::Listed;
 use pods::Pods;
@@ -59,7 +61,7 @@ pub trait Occasions: Send + Sync + 'static {
 /// The door.
 pub struct NriDoor {
     keeper: Keeper,
-    config: Mutex<Arc<Config>>,
+    configured: Mutex<Configured>,
     session: Mutex<Arc<Session>>,
     pods: Mutex<Pods>,
     backlog: Mutex<VecDeque<(PodView, Vec<api::Container>)>>,
@@ -98,7 +100,7 @@ impl NriDoor {
         let session = Session::none(config.host_proc.as_deref());
         Self {
             keeper,
-            config: Mutex::new(Arc::new(config)),
+            configured: Mutex::new(Configured::new(config)),
             session: Mutex::new(Arc::new(session)),
             pods: Mutex::new(Pods::default()),
             backlog: Mutex::new(VecDeque::new()),
@@ -130,10 +132,6 @@ impl NriDoor {
     pub fn forget<'a>(&self, names: impl IntoIterator<Item = &'a PinName>) {
         let mut pods = locked(&self.pods);
         names.into_iter().for_each(|name| pods.forget(name));
-    }
-
-    fn config(&self) -> Arc<Config> {
-        Arc::clone(&locked(&self.config))
     }
 
     fn current(&self) -> Arc<Session> {
