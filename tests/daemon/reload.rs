@@ -66,7 +66,7 @@ isolated! {
             berth.logged("msg=\"configuration unchanged\"").await;
             berth.signal(Signal::SIGTERM);
             assert!(berth.ended().await.success());
-            assert!(berth.log().contains("config_reloads=3") && !berth.log().contains("config_reload_failures"), "{}", berth.log());
+            assert!(berth.log().contains("config_reloads/success=3") && !berth.log().contains("config_reloads/failure"), "{}", berth.log());
         });
     }
 
@@ -129,7 +129,7 @@ isolated! {
             tells(&session, &pod, &berth, "two").await;
             berth.signal(Signal::SIGTERM);
             assert!(berth.ended().await.success());
-            assert!(berth.log().contains(&format!("config_reload_failures={failures}")), "{}", berth.log());
+            assert!(berth.log().contains(&format!("config_reloads/failure={failures}")), "{}", berth.log());
         });
     }
 

@@ -61,7 +61,7 @@ fn a_volume_that_kubernetes_updates_tells_later_containers_and_a_broken_one_chan
     assert_nothing_left(&rig);
     berth.signal(Signal::SIGTERM);
     assert_eq!(berth.wait(Duration::from_secs(2)).code(), Some(0));
-    assert!(berth.log().contains("config_reloads=1 config_reload_failures=1"), "{}", berth.log());
+    assert!(berth.log().contains("config_reloads/success=1 config_reloads/failure=1"), "{}", berth.log());
 }
 
 /// Pods with a container each, started by two threads that go on when one of them has taken a step.
