@@ -161,7 +161,7 @@ impl Wanted<'_> {
         let same =
             before.filter(|record| record.netns == file_id(self.netns.id()) && record.source.path == self.source);
         if let Some(before) = same {
-            return Record { source, gone: None, removed: None, ..before.clone() };
+            return Record { source, gone: None, removed: None, ..before.clone() }.with_door(self.door);
         }
         Record {
             version: VERSION,
@@ -171,6 +171,7 @@ impl Wanted<'_> {
             pod: Pod { namespace: self.pod.namespace.clone(), name: self.pod.name.clone(), uid: self.pod.uid.clone() },
             handler: self.handler.to_owned(),
             door: self.door.to_owned(),
+            doors: Vec::new(),
             profile: self.profile.to_owned(),
             verdict: self.verdict.as_str().to_owned(),
             config: format!("{:016x}", self.config),

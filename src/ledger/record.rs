@@ -72,6 +72,9 @@ pub struct Record {
     pub handler: String,
     /// The door that pinned.
     pub door: String,
+    /// Further doors that have acted on the pod and found the pin right, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doors: Vec<String>,
     /// The profile under which it did.
     pub profile: String,
     /// What had been decided, in a word.
@@ -111,12 +114,35 @@ pub enum RecordError {
     TooOld(u32),
 }
 
+impl RecordError {
+    /// Whether it is another berth's to read, and no fault.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer(_))
+    }
+}
+
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
 }
 
 impl Record {
+    /// Every door that has acted on the pod, the one that pinned first.
+    #[must_use]
+    pub fn doors(&self) -> Vec<&str> {
+        std::iter::once(&self.door).chain(&self.doors).map(String::as_str).collect()
+    }
+
+    /// This record, with `door` among those that have acted on the pod.
+    #[must_use]
+    pub fn with_door(mut self, door: &str) -> Self {
+        if !self.doors().contains(&door) {
+            self.doors.push(door.to_owned());
+        }
+        self
+    }
+
     /// The bytes of the record.
     ///
     /// # Errors
@@ -158,6 +184,7 @@ pub(crate) mod tests {
             pod: Pod { namespace: "ns".into(), name: "web".into(), uid: "u1".into() },
             handler: "kata".into(),
             door: "nri".into(),
+            doors: vec!["runtime".into()],
             profile: "default".into(),
             verdict: "identity-and-netns".into(),
             config: "0123456789abcdef".into(),

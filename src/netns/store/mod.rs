@@ -82,6 +82,20 @@ impl Store {
         Ok(store)
     }
 
+    /// The store of the pins in `dir`, to look at: nothing is made, and a directory that is not there has no pins.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn existing(dir: &Path) -> Result<Self> {
+        let path = match dir.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => dir.to_owned(),
+            path => path.on("resolve directory of pins", dir)?,
+        };
+        let store = Self { path };
+        Dir::open(&store.path)?;
+        Ok(store)
+    }
+
     /// The canonical path of the directory.
     #[must_use]
     pub fn dir_path(&self) -> &Path {
