@@ -1,7 +1,6 @@
 //! The berth binary: from arguments to a command, from its result to an exit code.
 
-use berth::admin::{self, AdminError};
-use berth::apply::Mode;
+use berth::admin::{self, AdminError, Remarks};
 use berth::cli::{self, Cli, Command};
 use berth::config::{Config, DEFAULT_TEXT};
 use berth::daemon::{self, Start};
@@ -11,6 +10,7 @@ use berth::ledger::Ledger;
 use berth::logging::{self, To};
 use berth::nri::{Endpoint, Identity, Launch};
 use clap::Parser;
+use std::convert::Infallible;
 use std::error::Error;
 use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -72,20 +72,10 @@ fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
             let (endpoint, identity) = (Endpoint::Path(nri.socket.clone()), Identity::new(&nri.index, &nri.name)?);
             start(nri, endpoint, identity, To::Stderr)
         }
-        Command::List(list) => {
-            let dirs = &list.directories;
-            let config = Config::load(list.config.path.as_deref())?;
-            let proc = config.host_proc.as_deref();
-            let told = admin::list(&dirs.state_dir, &dirs.netns_dir, proc, list.output, &mut out);
-            quiet_on_closed_pipe(told.map(|problems| problems.iter().for_each(|problem| complain(problem))))
-        }
-        Command::Gc(gc) => {
-            let mode = if gc.dry_run { Mode::Preview } else { Mode::Apply };
-            let dirs = &gc.directories;
-            let config = Config::load(gc.config.path.as_deref())?;
-            let proc = config.host_proc.as_deref();
-            quiet_on_closed_pipe(admin::gc(&dirs.state_dir, &dirs.netns_dir, proc, mode, &mut out))
-        }
+        Command::List(list) => remarked(admin::list(&list, &mut out)),
+        Command::Inspect(inspect) => remarked(admin::inspect(&inspect, &mut out)),
+        Command::Exec(exec) => executed(admin::exec(&exec)),
+        Command::Gc(gc) => remarked(admin::gc(&gc, &mut out)),
         Command::Explain(explain) => quiet_on_closed_pipe(admin::explain(explain, &mut out)),
         Command::Config(cli::Config::Default) => {
             quiet_on_closed_pipe(out.write_all(DEFAULT_TEXT.as_bytes()).map_err(Into::into))
@@ -95,6 +85,23 @@ fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
             let count = config.policy.profiles.len();
             quiet_on_closed_pipe(writeln!(out, "{}: ok, {count} profiles", file.display()).map_err(Into::into))
         }
+    }
+}
+
+/// What was worth saying is said.
+fn remarked(result: Result<Remarks, AdminError>) -> Result<Exit, Box<dyn Error>> {
+    quiet_on_closed_pipe(result.map(|remarks| remarks.iter().for_each(|remark| complain(remark))))
+}
+
+/// Only what went wrong comes back; there are exit codes for some of that.
+fn executed(result: Result<Infallible, AdminError>) -> Result<Exit, Box<dyn Error>> {
+    match result {
+        Ok(never) => match never {},
+        Err(AdminError::Exec(error)) => {
+            complain(&format!("berth: {}", chain(&error)));
+            Ok(error.exit())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `berth gc`
 
 use super::{ConfigFile, Directories};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// `berth gc`
 #[derive(Debug, Args)]
@@ -9,10 +9,24 @@ pub struct Gc {
     /// Say what would go, change nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t = Rows::Table)]
+    pub output: Rows,
     /// Configuration, for hostProc.
     #[command(flatten)]
     pub config: ConfigFile,
     /// Directories.
     #[command(flatten)]
     pub directories: Directories,
+}
+
+/// Formats of a report in lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Rows {
+    /// For reading.
+    Table,
+    /// For programs.
+    Json,
+    /// For programs and people.
+    Yaml,
 }

@@ -1,19 +1,23 @@
 //! The command line: from arguments to what is to be done. Parsing only; nothing is read or run here.
 
 mod config;
+mod exec;
 mod explain;
 mod gc;
+mod inspect;
 mod list;
 mod nri;
 
 pub use config::Config;
+pub use exec::Exec;
 pub use explain::{Explain, Explanation};
-pub use gc::Gc;
-pub use list::{List, Output};
+pub use gc::{Gc, Rows};
+pub use inspect::Inspect;
+pub use list::{List, Output, State};
 pub use nri::{DEFAULT_INDEX, DEFAULT_NAME, Nri};
 
 use crate::{ledger, netns};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BERTH_COMMIT"), ")");
@@ -39,10 +43,39 @@ Examples:
   berth nri --socket /run/k3s/nri/nri.sock --config /etc/berth/config.yaml")]
     Nri(Nri),
     /// List the pins of this node.
+    #[command(after_help = "\
+Works with and without a daemon.
+
+Examples:
+  berth list
+  berth list -n demo --state draining -o wide
+  berth list -o name | xargs -n 1 berth inspect")]
     List(List),
+    /// Show everything known of one pod's pin: record, verdicts, processes, interfaces, routes.
+    #[command(after_help = "\
+Examples:
+  berth inspect web
+  berth inspect demo/web -o yaml
+  berth inspect 4f1c")]
+    Inspect(Inspect),
+    /// Run a command of this node in a pod's network namespace.
+    #[command(after_help = "\
+Files, users and the resolver's settings are the node's; /sys shows the pod's interfaces. No shell
+is started. Exit code: the command's; 126 if it cannot be executed, 127 if it is not found. The pin
+of a pod that is gone stays while the command runs, for five minutes at most.
+
+Examples:
+  berth exec web -- ip address
+  berth exec demo/web -- tcpdump -ni eth0
+  berth exec 4f1c -- sh -c 'ss -tlnp; curl -s 127.0.0.1'")]
+    Exec(Exec),
     /// Remove pins that nobody needs any more, by the same rule as the daemon.
     #[command(after_help = "\
-Works with and without a daemon. What cannot be shown to be unneeded stays.")]
+Works with and without a daemon. What cannot be shown to be unneeded stays.
+
+Examples:
+  berth gc --dry-run
+  berth gc -o json")]
     Gc(Gc),
     /// Say what an interposer would do with a bundle, and why; change nothing.
     #[command(after_help = "\
@@ -72,6 +105,17 @@ pub struct ConfigFile {
     /// Configuration file [default: /etc/berth/config.yaml, and the built-in default if that is absent].
     #[arg(long = "config", value_name = "FILE", env = "BERTH_CONFIG")]
     pub path: Option<PathBuf>,
+}
+
+/// Formats of a report on one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// For reading.
+    Text,
+    /// For programs.
+    Json,
+    /// For programs and people.
+    Yaml,
 }
 
 fn absolute(text: &str) -> Result<PathBuf, String> {
