@@ -1,5 +1,6 @@
 //! How a process ends: exit codes, and errors as one line for a person.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -46,9 +47,33 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// Whether a character does something to a terminal, or hides, or turns the direction of text: none that a person can read.
+#[must_use]
+pub fn acts_on_a_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// A text as it may be shown to a person, whoever has written it: such characters are escaped, line ends are not.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| c != '\n' && acts_on_a_terminal(c);
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if acts(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_act_on_a_terminal_is_escaped_and_nothing_else() {
+        assert_eq!(printable("\u{1b}[2J\u{202e}x\r\ny\u{9b}"), "\\u{1b}[2J\\u{202e}x\\r\ny\\u{9b}");
+        assert_eq!(printable("pod \"äöü\"\n"), "pod \"äöü\"\n");
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]

@@ -5,7 +5,7 @@ use berth::cli::{self, Cli, Command};
 use berth::config::{Config, DEFAULT_TEXT};
 use berth::daemon::{self, Start};
 use berth::door::interpose::Interposer;
-use berth::exit::{Exit, chain};
+use berth::exit::{Exit, chain, printable};
 use berth::ledger::Ledger;
 use berth::logging::{self, To};
 use berth::nri::{Endpoint, Identity, Launch};
@@ -52,6 +52,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// Says something on standard error; if that is closed there is nobody to say it to.
 fn complain(text: &str) {
+    let text = printable(text);
     if writeln!(std::io::stderr(), "{text}").is_err() {
         log::error!("{text}");
     }

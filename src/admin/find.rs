@@ -64,5 +64,6 @@ fn candidates(entries: &[&Entry]) -> String {
     let rows: Vec<_> = entries.iter().map(row).collect();
     let mut text = Vec::new();
     // Writing to memory does not fail.
-    indented(&mut text, "  ", &rows).map_or_else(|error| error.to_string(), |()| String::from_utf8_lossy(&text).into())
+    indented(&mut text, "  ", &rows)
+        .map_or_else(|error| error.to_string(), |()| String::from_utf8_lossy(&text).trim_end().to_owned())
 }

@@ -57,8 +57,10 @@ pub fn gc(command: &Gc, out: &mut impl Write) -> Result<Remarks, AdminError> {
     let settlement = keeper.settle(Which::All, &sight, mode, &mut HashSet::new());
     let mut items: Vec<_> = settlement.settled.iter().map(|settled| item(settled, mode)).collect();
     let mut unsettled = Vec::new();
-    items.extend(left(settlement, &mut unsettled));
-    items.extend(not_ours(&keeper)?);
+    let mut others = left(settlement, &mut unsettled);
+    others.extend(not_ours(&keeper)?);
+    others.sort_by(|a, b| a.name.cmp(&b.name));
+    items.append(&mut others);
     items.extend(swept(&keeper, mode, &mut unsettled));
     let remarks = report(command, &items, &unsettled, out)?;
     if unsettled.is_empty() { Ok(remarks) } else { Err(AdminError::Unsettled(unsettled)) }

@@ -2,6 +2,7 @@
 //! terminal.
 
 use super::AdminError;
+use crate::exit::acts_on_a_terminal;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -59,13 +60,9 @@ pub(super) fn indented(out: &mut impl Write, margin: &str, rows: &[Vec<String>])
     Ok(())
 }
 
-/// A text as it may be shown: what moves a cursor, hides text or turns its direction is escaped, and then it is quoted.
+/// A text as it may be shown in a cell: quoted, where anything in it has to be escaped.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
-    let odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    if text.contains(odd) { Cow::Owned(format!("{text:?}")) } else { Cow::Borrowed(text) }
+    if text.contains(acts_on_a_terminal) { Cow::Owned(format!("{text:?}")) } else { Cow::Borrowed(text) }
 }
 
 /// An age the way kubectl shows it: the largest two units, or one.

@@ -49,7 +49,7 @@ fn recorded(record: &Record, outcome: Outcome, tasks: Tasks) -> String {
     match outcome {
         Outcome::Healed | Outcome::Kept(Why::EngineHoldsIt) => format!("{source} is there"),
         Outcome::Kept(Why::ForeignAtPath) => "something that berth did not make is at its path; remove that".to_owned(),
-        Outcome::Kept(_) => format!("whether {source} is gone cannot be told from here"),
+        Outcome::Kept(_) => "whether it is over cannot be told from here".to_owned(),
         Outcome::Draining(Why::Grace) if tasks == Tasks::Unknown => {
             format!("{source} is gone; processes cannot be seen from here, so it stays for {} s", GRACE.as_secs())
         }

@@ -161,7 +161,12 @@ impl Wanted<'_> {
         let same =
             before.filter(|record| record.netns == file_id(self.netns.id()) && record.source.path == self.source);
         if let Some(before) = same {
-            return Record { source, gone: None, removed: None, ..before.clone() }.with_door(self.door);
+            let mut record = Record { source, gone: None, removed: None, ..before.clone() }.with_door(self.door);
+            if record.handler.is_empty() {
+                // Interposers are not told it unless their entry says it.
+                self.handler.clone_into(&mut record.handler);
+            }
+            return record;
         }
         Record {
             version: VERSION,

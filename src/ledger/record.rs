@@ -237,6 +237,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn further_doors_come_once_each_and_no_earlier_build_has_to_know_them() {
+        let record = Record::decode(FIRST.as_bytes()).expect("readable");
+        let record = record.with_door("runtime").with_door("nri").with_door("nri");
+        assert_eq!(record.doors(), ["runtime", "nri"]);
+        let text = String::from_utf8(record.encode().expect("encode")).expect("utf-8");
+        assert_eq!(text.replacen(r#""doors":["nri"],"#, "", 1), FIRST);
+    }
+
+    #[test]
     fn unknown_fields_are_ignored_and_newer_versions_left_alone() {
         let text = String::from_utf8(sample().encode().expect("encode")).expect("utf-8");
         let more = text.replacen('{', r#"{"tomorrow":[1,2],"#, 1);

@@ -58,9 +58,15 @@ impl Dump {
 /// [`NetlinkError`].
 pub(super) fn dump(what: &'static str, request: RouteNetlinkMessage) -> Result<Dump, NetlinkError> {
     let request = encoded(request);
+    undisturbed(|| attempt(what, &request))
+}
+
+/// What an attempt gives that was not interrupted, or the last one.
+pub(super) fn undisturbed<E>(mut attempt: impl FnMut() -> Result<Dump, E>) -> Result<Dump, E> {
     let mut dump = Dump::default();
     for _ in 0..ATTEMPTS {
-        dump = attempt(what, &request)?;
+        dump = attempt()?;
+        // One that was cut is not whole anyway.
         if !dump.interrupted || dump.cut {
             break;
         }
@@ -114,7 +120,7 @@ fn open() -> Result<OwnedFd, Errno> {
 
 impl Dump {
     /// Adds a part; the error number with which the list has ended, if it has.
-    fn take(&mut self, part: Part) -> Option<i32> {
+    pub(super) fn take(&mut self, part: Part) -> Option<i32> {
         self.messages.extend(part.messages);
         self.not_understood += part.not_understood;
         self.interrupted |= part.interrupted;
