@@ -15,6 +15,7 @@ mod interposed;
 mod launched;
 mod lifecycle;
 mod made;
+mod operate;
 mod other_plugin;
 mod plain;
 mod reach;
