@@ -62,6 +62,9 @@ pub fn gc(command: &Gc, out: &mut impl Write) -> Result<Remarks, AdminError> {
     others.sort_by(|a, b| a.name.cmp(&b.name));
     items.append(&mut others);
     items.extend(swept(&keeper, mode, &mut unsettled));
+    if command.quiet {
+        items.retain(|item| matches!(item.action, "heal" | "release" | "remove"));
+    }
     let remarks = report(command, &items, &unsettled, out)?;
     if unsettled.is_empty() { Ok(remarks) } else { Err(AdminError::Unsettled(unsettled)) }
 }
@@ -77,6 +80,7 @@ fn report(command: &Gc, items: &[Item], unsettled: &[String], out: &mut impl Wri
     match command.output {
         Rows::Json => document(out, Form::Json, &whole)?,
         Rows::Yaml => document(out, Form::Yaml, &whole)?,
+        Rows::Table if items.is_empty() && command.quiet => {}
         Rows::Table if items.is_empty() => return Ok(vec!["No pins found.".to_owned()]),
         Rows::Table => {
             let header = ["ACTION", "PIN", "POD", "REASON", "PROOF"].map(str::to_owned).to_vec();

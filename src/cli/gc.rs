@@ -9,6 +9,9 @@ pub struct Gc {
     /// Say what would go, change nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Say nothing of what stays as it is.
+    #[arg(short, long)]
+    pub quiet: bool,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = Rows::Table)]
     pub output: Rows,

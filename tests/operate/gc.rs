@@ -1,7 +1,7 @@
 //! `berth gc`
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -51,8 +51,11 @@ isolated! {
         assert_eq!((&would["kind"], &would["dryRun"]), (&"PinCollection".into(), &true.into()));
         let actions: Vec<_> = would["items"].as_array().unwrap().iter().map(|item| item["action"].as_str().unwrap()).collect();
         assert_eq!(actions, ["keep", "release", "drain", "keep"]);
+        let quiet = printed(&["gc", "--dry-run", "--quiet"]);
+        assert_eq!(quiet.lines().map(|line| line.split("  ").nth(1).unwrap()).collect::<Vec<_>>()[1..], ["berth-bb22"]);
         insta::assert_snapshot!("applied", printed(&["gc"]));
         assert!(!ends.pin().exists() && !ends.record().exists() && drains.pin().exists());
+        assert_eq!(printed(&["gc", "-q"]), "");
         let again: Value = serde_yaml::from_str(&printed(&["gc", "-o", "yaml"])).unwrap();
         assert_eq!(again["items"].as_array().unwrap().len(), 3);
     }
@@ -137,6 +140,14 @@ fn failed_lines() -> Vec<String> {
 }
 
 isolated! {
+    fn the_directory_of_pins_is_for_all_to_read_whatever_mask_a_process_was_given() {
+        let berth = env!("CARGO_BIN_EXE_berth");
+        let script = format!("umask 077 && mkdir -p -m 700 /run/berth/sandboxes && exec {berth} gc");
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(NETNS), mode("/run/berth")), (0o755, 0o700));
+    }
+
     fn directories_that_must_not_be_trusted_are_refused() {
         let _pod = Pod::new("aa11", "demo", "web");
         assert!(Command::new("chmod").args(["777", NETNS]).status().unwrap().success());
