@@ -146,7 +146,7 @@ pub fn comm(proc: &Path, pid: i32) -> Option<String> {
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
 }
 
-/// The command line of a process, for reports, as far as [`MOST_OF_A_FILE`] goes; none of a kernel thread, of one that is
+/// The command line of a process, for reports, as far as its first 4 KiB go; none of a kernel thread, of one that is
 /// gone or cannot be read. It is what the process says of itself.
 #[must_use]
 pub fn arguments(proc: &Path, pid: i32) -> Vec<String> {

@@ -12,6 +12,7 @@ mod forged;
 mod gvisor;
 mod interposed;
 mod nri;
+mod operate;
 mod readme;
 mod restart;
 mod restored;

@@ -18,8 +18,10 @@ const CONTAINERD: [&str; 4] =
     ["/run/containerd", "/run/k3s/containerd", "/run/k0s/containerd", "/var/snap/microk8s/common/run/containerd"];
 /// What it calls its bundles' directory there.
 const TASKS: &str = "io.containerd.runtime.v2.task";
-/// Below which CRI-O and podman have theirs, as `<storage driver>-containers/<id>/userdata`.
-const STORAGES: [&str; 2] = ["/run/containers/storage", "/var/lib/containers/storage"];
+/// Below which CRI-O and podman have theirs, as `<storage driver>-containers/<id>/userdata`. (CRI-O has a copy where podman
+/// has the bundle, which no runtime is given.)
+const CRIO: &str = "/run/containers/storage";
+const PODMAN: &str = "/var/lib/containers/storage";
 const CONTAINERS: &str = "-containers";
 const USERDATA: &str = "userdata";
 
@@ -91,12 +93,15 @@ impl Bundles<'_> {
 fn roots(record: &Record) -> Vec<PathBuf> {
     match Engine::from_name(&record.engine) {
         Engine::Containerd => CONTAINERD.iter().map(|state| Path::new(state).join(TASKS).join(&record.scope)).collect(),
-        Engine::CriO | Engine::Podman => {
-            let drivers = STORAGES.iter().flat_map(|storage| directories(Path::new(storage)).0);
-            drivers.filter(|driver| driver.to_string_lossy().ends_with(CONTAINERS)).collect()
-        }
+        Engine::CriO => drivers(CRIO),
+        Engine::Podman => drivers(PODMAN),
         Engine::Other => Vec::new(),
     }
+}
+
+fn drivers(storage: &str) -> Vec<PathBuf> {
+    let (found, _) = directories(Path::new(storage));
+    found.into_iter().filter(|driver| driver.to_string_lossy().ends_with(CONTAINERS)).collect()
 }
 
 /// The directories in `dir`, no links followed, and whether there are more than are looked at. None where there is no such
