@@ -80,6 +80,15 @@ isolated! {
         }
     }
 
+    fn a_pin_that_was_made_under_another_configuration_is_told_from_others() {
+        let _pod = Pod::new("aa11", "demo", "web");
+        let told = |args: &[&str]| json(&[&["inspect", "web", "-o", "json"], args].concat())["reconfigured"].clone();
+        assert_eq!(told(&[]), false);
+        fs::write("/run/other.yaml", "profiles: [{name: other}]\n").unwrap();
+        assert_eq!(told(&["--config", "/run/other.yaml"]), true);
+        assert!(printed(&["inspect", "web", "--config", "/run/other.yaml"]).contains(" (another one holds now)\n"));
+    }
+
     fn what_is_no_pin_any_more_is_told_as_far_as_it_goes() {
         let (gone, drained) = (Pod::new("aa11", "demo", "gone"), Pod::new("bb22", "demo", "drained"));
         gone.unmount_pin();

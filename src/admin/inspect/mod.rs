@@ -11,6 +11,7 @@ use super::survey::{Entry, Survey, survey};
 use super::{AdminError, Remarks, sight};
 use crate::apply::{Mode, Sight, Which, netns_id};
 use crate::cli::{Document, Inspect};
+use crate::config::Config;
 use crate::door::interpose::Places;
 use crate::exit::chain;
 use crate::ledger::record::{Origin, Record};
@@ -20,7 +21,7 @@ use bundles::Bundles;
 use report::{Lifecycle, Process, Report, Source};
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes the report.
 ///
@@ -54,6 +55,10 @@ struct Look<'a> {
 impl Look<'_> {
     fn report(&self, mut problems: Vec<String>) -> Report {
         let Entry { name, path, state, netns, record, .. } = self.entry;
+        let config = self.config(&mut problems);
+        let containers = |record| config.as_ref().map(|config| self.containers(record, config, &mut problems));
+        let containers = record.as_ref().and_then(containers).unwrap_or_default();
+        let hash = config.as_ref().map(|config| format!("{:016x}", config.hash));
         Report {
             api_version: API_VERSION,
             kind: "Pin",
@@ -68,7 +73,8 @@ impl Look<'_> {
             mounts: netns.map(|id| self.mounts(id, &mut problems)).unwrap_or_default(),
             processes: netns.and_then(|id| self.processes(id, &mut problems)),
             network: netns.and_then(|id| self.network(id, &mut problems)),
-            containers: record.as_ref().map(|record| self.containers(record, &mut problems)).unwrap_or_default(),
+            containers,
+            reconfigured: record.as_ref().zip(hash).is_some_and(|(record, hash)| record.config != hash),
             record: record.clone(),
             problems,
         }
@@ -84,11 +90,15 @@ impl Look<'_> {
         Some(Lifecycle { action: action(outcome), reason: reason(outcome), proof: proof(settled) })
     }
 
-    fn mounts(&self, id: NetnsId, problems: &mut Remarks) -> Vec<std::path::PathBuf> {
-        self.survey.keeper.store.others(id).unwrap_or_else(|error| {
+    fn mounts(&self, id: NetnsId, problems: &mut Remarks) -> Vec<PathBuf> {
+        let mut mounts = self.survey.keeper.store.others(id).unwrap_or_else(|error| {
             problems.push(chain(&error));
             Vec::new()
-        })
+        });
+        // One that came by propagation is in the table twice.
+        mounts.sort();
+        mounts.dedup();
+        mounts
     }
 
     fn processes(&self, id: NetnsId, problems: &mut Remarks) -> Option<Vec<Process>> {
@@ -133,21 +143,22 @@ impl Look<'_> {
         }
     }
 
-    fn containers(&self, record: &Record, problems: &mut Remarks) -> Vec<report::Container> {
-        let places = Places {
+    fn places(&self) -> Places {
+        Places {
             config: self.command.config.path.clone(),
             state_dir: self.command.directories.state_dir.clone(),
             netns_dir: self.command.directories.netns_dir.clone(),
-        };
-        match places.load() {
-            Ok(config) => {
-                Bundles { config: &config, places: &places, further: &self.command.bundles }.of(record, problems)
-            }
-            Err(error) => {
-                problems.push(format!("containers: {}", chain(&error)));
-                Vec::new()
-            }
         }
+    }
+
+    /// The configuration that holds for interposers.
+    fn config(&self, problems: &mut Remarks) -> Option<Config> {
+        let loaded = self.places().load();
+        loaded.map_err(|error| problems.push(format!("containers are not judged: {}", chain(&error)))).ok()
+    }
+
+    fn containers(&self, record: &Record, config: &Config, problems: &mut Remarks) -> Vec<report::Container> {
+        Bundles { config, places: &self.places(), further: &self.command.bundles }.of(record, problems)
     }
 }
 

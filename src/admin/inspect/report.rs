@@ -35,6 +35,8 @@ pub(super) struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) network: Option<Network>,
     pub(super) containers: Vec<Container>,
+    /// The pin was made under another configuration than the one that holds now.
+    pub(super) reconfigured: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) record: Option<Record>,
     pub(super) problems: Vec<String>,

@@ -49,7 +49,8 @@ fn head(report: &Report) -> Vec<Vec<String>> {
         row("Doors", report.doors.join(", "));
         row("Profile", record.profile.clone());
         row("Verdict", record.verdict.clone());
-        row("Config", record.config.clone());
+        let config = &record.config;
+        row("Config", if report.reconfigured { format!("{config} (another one holds now)") } else { config.clone() });
     }
     row("State", report.state.to_owned());
     if let Some(lifecycle) = &report.lifecycle {
