@@ -132,12 +132,18 @@ isolated! {
         Pod::new("aa11", "demo", "\u{1b}[2J\u{202e}web");
         fs::write("/run/netns/berth-\u{1b}[31m", "").unwrap();
         fs::write(format!("{RECORDS}/\u{1b}[1mx"), "").unwrap();
-        for args in [&["list"][..], &["list", "-o", "wide"], &["inspect", "aa11"], &["gc"], &["inspect", "\u{1b}c"]] {
+        let said = |args: &[&str]| -> String {
             let output = berth(args);
-            for text in [output.stdout, output.stderr] {
-                let text = String::from_utf8(text).unwrap();
-                assert!(!text.contains(['\u{1b}', '\u{202e}']), "{args:?}: {text:?}");
-            }
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat()
+        };
+        for args in [&["list"][..], &["list", "-o", "wide"], &["inspect", "aa11"], &["gc"], &["inspect", "\u{1b}c"]] {
+            let text = said(args);
+            assert!(!text.contains(['\u{1b}', '\u{202e}']), "{args:?}: {text:?}");
+        }
+        // Documents are for programs, which may well want to know; but they are looked at, too.
+        for format in ["json", "yaml"] {
+            let text = said(&["inspect", "aa11", "-o", format]);
+            assert!(!text.contains('\u{1b}') && text.contains("web"), "{text:?}");
         }
     }
 

@@ -55,6 +55,9 @@ struct Look<'a> {
 impl Look<'_> {
     fn report(&self, mut problems: Vec<String>) -> Report {
         let Entry { name, path, state, netns, record, .. } = self.entry;
+        // Held while it is asked about: its number could mean another one otherwise.
+        let held = netns.and_then(|id| Netns::open(path).ok().filter(|netns| netns.id() == id));
+        let held = held.as_ref();
         let config = self.config(&mut problems);
         let containers = |record| config.as_ref().map(|config| self.containers(record, config, &mut problems));
         let containers = record.as_ref().and_then(containers).unwrap_or_default();
@@ -70,9 +73,9 @@ impl Look<'_> {
             age_seconds: self.entry.age().map(|age| age.as_secs()),
             lifecycle: self.lifecycle(&mut problems),
             source: record.as_ref().map(source),
-            mounts: netns.map(|id| self.mounts(id, &mut problems)).unwrap_or_default(),
-            processes: netns.and_then(|id| self.processes(id, &mut problems)),
-            network: netns.and_then(|id| self.network(id, &mut problems)),
+            mounts: held.map(|netns| self.mounts(netns.id(), &mut problems)).unwrap_or_default(),
+            processes: held.and_then(|netns| self.processes(netns.id(), &mut problems)),
+            network: held.and_then(|netns| network(netns, &mut problems)),
             containers,
             reconfigured: record.as_ref().zip(hash).is_some_and(|(record, hash)| record.config != hash),
             record: record.clone(),
@@ -124,25 +127,6 @@ impl Look<'_> {
         }
     }
 
-    /// What is in the namespace, if the pin still is that namespace when it is opened.
-    fn network(&self, id: NetnsId, problems: &mut Remarks) -> Option<netlink::Network> {
-        let netns = Netns::open(&self.entry.path).ok().filter(|netns| netns.id() == id)?;
-        match netns.within(netlink::read) {
-            Ok(Ok(mut network)) => {
-                problems.append(&mut network.problems);
-                Some(network)
-            }
-            Ok(Err(error)) => {
-                problems.push(chain(&error));
-                None
-            }
-            Err(error) => {
-                problems.push(chain(&error));
-                None
-            }
-        }
-    }
-
     fn places(&self) -> Places {
         Places {
             config: self.command.config.path.clone(),
@@ -159,6 +143,21 @@ impl Look<'_> {
 
     fn containers(&self, record: &Record, config: &Config, problems: &mut Remarks) -> Vec<report::Container> {
         Bundles { config, places: &self.places(), further: &self.command.bundles }.of(record, problems)
+    }
+}
+
+/// What is in the namespace.
+fn network(netns: &Netns, problems: &mut Remarks) -> Option<netlink::Network> {
+    let read = netns.within(netlink::read).map_err(|error| chain(&error));
+    match read.and_then(|read| read.map_err(|error| chain(&error))) {
+        Ok(mut network) => {
+            problems.append(&mut network.problems);
+            Some(network)
+        }
+        Err(error) => {
+            problems.push(error);
+            None
+        }
     }
 }
 
