@@ -3,6 +3,8 @@
 //! Reads the namespace of the calling thread and nothing else; who wants another one enters it first, on a thread that
 //! ends ([`crate::netns::Netns::within`]). Changes nothing, knows nothing of pins or pods.
 //!
+//! Of each message that is parsed which is shown, and no more: the kernel's messages have hundreds of attributes.
+//!
 //! What is read can be made by a pod that wants to make trouble: names are text of its own choosing, and it may have any
 //! number of interfaces and routes, and change them all the time. So each list is bounded, each wait has an end, and what
 //! was not understood or kept changing is said beside what was found.
@@ -15,11 +17,12 @@ mod tests;
 
 pub use network::{Interface, NextHop, Route};
 
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::AddressMessage;
-use netlink_packet_route::link::LinkMessage;
-use netlink_packet_route::route::RouteMessage;
+use netlink_packet_core::Emitable;
+use netlink_packet_route::address::AddressHeader;
+use netlink_packet_route::link::LinkHeader;
+use netlink_packet_route::route::RouteHeader;
 use nix::errno::Errno;
+use nix::libc::{RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE};
 use serde::Serialize;
 
 /// Why a namespace could not be read.
@@ -70,14 +73,20 @@ pub struct Network {
 /// Links or addresses or routes cannot be listed at all.
 pub fn read() -> Result<Network, NetlinkError> {
     let mut problems = Vec::new();
-    let mut list = |what, request| {
-        let dump = socket::dump(what, request)?;
-        problems.extend(dump.problems(what));
-        Ok::<_, NetlinkError>(dump.messages)
-    };
-    let links = list("interfaces", RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
-    let addresses = list("addresses", RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
-    let routes = list("routes", RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+    let links = list("interfaces", RTM_GETLINK, &LinkHeader::default(), &mut problems)?;
+    let addresses = list("addresses", RTM_GETADDR, &AddressHeader::default(), &mut problems)?;
+    let routes = list("routes", RTM_GETROUTE, &RouteHeader::default(), &mut problems)?;
     let (interfaces, routes) = network::compose(&links, &addresses, &routes);
     Ok(Network { interfaces, routes, problems })
+}
+
+fn list(
+    what: &'static str,
+    kind: u16,
+    header: &impl Emitable,
+    problems: &mut Vec<String>,
+) -> Result<Vec<Vec<u8>>, NetlinkError> {
+    let dump = socket::dump(what, kind, header)?;
+    problems.extend(dump.problems(what));
+    Ok(dump.messages)
 }

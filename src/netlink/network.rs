@@ -1,14 +1,41 @@
 //! From messages to interfaces with their addresses, and routes. Pure.
 
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State};
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteType, RouteVia,
-};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_packet_core::{NlaBuffer, NlasIterator};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::AddressHeader;
+use netlink_packet_route::link::{LinkFlags, LinkHeader, State};
+use netlink_packet_route::route::{RouteHeader, RouteType};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Lengths of what is in front of a message's attributes: ifinfomsg, ifaddrmsg, rtmsg, rtnexthop (linux/rtnetlink.h).
+const LINK: usize = 16;
+const ADDRESS: usize = 8;
+const ROUTE: usize = 12;
+const NEXT_HOP: usize = 8;
+
+/// Attributes of a link (linux/if_link.h).
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_OPERSTATE: u16 = 16;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+
+/// Attributes of an address (linux/if_addr.h).
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+
+/// Attributes of a route (linux/rtnetlink.h).
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const RTA_PREFSRC: u16 = 7;
+const RTA_MULTIPATH: u16 = 9;
+const RTA_TABLE: u16 = 15;
+const RTA_VIA: u16 = 18;
 
 /// The table that the kernel keeps by itself: own addresses, broadcasts (RT_TABLE_LOCAL, linux/rtnetlink.h).
 const LOCAL: u32 = 255;
@@ -71,54 +98,54 @@ pub struct NextHop {
     pub device: Option<String>,
 }
 
-/// Puts three lists together. Messages of other kinds are left out.
-pub(super) fn compose(
-    links: &[RouteNetlinkMessage],
-    addresses: &[RouteNetlinkMessage],
-    routes: &[RouteNetlinkMessage],
-) -> (Vec<Interface>, Vec<Route>) {
-    let mut interfaces = BTreeMap::new();
-    for message in links {
-        if let RouteNetlinkMessage::NewLink(link) = message {
-            interfaces.insert(link.header.index, interface(link));
-        }
-    }
-    for message in addresses {
-        if let RouteNetlinkMessage::NewAddress(message) = message
-            && let Some(interface) = interfaces.get_mut(&message.header.index)
-            && let Some(address) = address(message)
-        {
+/// Puts three lists together. What is too short to be of its list is left out.
+pub(super) fn compose(links: &[Vec<u8>], addresses: &[Vec<u8>], routes: &[Vec<u8>]) -> (Vec<Interface>, Vec<Route>) {
+    let mut interfaces: BTreeMap<u32, Interface> =
+        links.iter().filter_map(|message| interface(message)).map(|found| (found.index, found)).collect();
+    for (index, address) in addresses.iter().filter_map(|message| address(message)) {
+        if let Some(interface) = interfaces.get_mut(&index) {
             interface.addresses.push(address);
         }
     }
     let device = |index: u32| interfaces.get(&index).map_or_else(|| format!("#{index}"), |found| found.name.clone());
-    let routes = routes.iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewRoute(message) => route(message, &device),
-        _ => None,
-    });
-    let routes = routes.collect();
+    let routes = routes.iter().filter_map(|message| route(message, &device)).collect();
     (interfaces.into_values().collect(), routes)
 }
 
-fn interface(link: &LinkMessage) -> Interface {
-    let mut found = Interface { index: link.header.index, state: word(State::Unknown), ..Interface::default() };
-    found.up = link.header.flags.contains(LinkFlags::Up);
-    for attribute in &link.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => found.name.clone_from(name),
-            LinkAttribute::Mtu(mtu) => found.mtu = *mtu,
-            LinkAttribute::OperState(state) => found.state = word(*state),
-            LinkAttribute::Address(bytes) if bytes.iter().any(|byte| *byte != 0) => found.mac = Some(mac(bytes)),
-            LinkAttribute::LinkInfo(infos) => {
-                found.kind = infos.iter().find_map(|info| match info {
-                    LinkInfo::Kind(kind) => Some(kind.to_string()),
-                    _ => None,
-                });
+/// The attributes behind the first `skip` bytes, up to one that is cut off.
+fn attributes(bytes: &[u8], skip: usize) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+    NlasIterator::new(bytes.get(skip..).unwrap_or_default()).map_while(Result::ok)
+}
+
+fn interface(message: &[u8]) -> Option<Interface> {
+    let header = LinkHeader::parse(message).ok()?;
+    let up = header.flags.contains(LinkFlags::Up);
+    let mut found = Interface { index: header.index, up, state: word(State::Unknown), ..Interface::default() };
+    for attribute in attributes(message, LINK) {
+        let value = attribute.value();
+        match attribute.kind() {
+            IFLA_IFNAME => found.name = text(value),
+            IFLA_MTU => found.mtu = number(value).unwrap_or_default(),
+            IFLA_OPERSTATE => found.state = word(State::from(value.first().copied().unwrap_or_default())),
+            IFLA_ADDRESS if value.iter().any(|byte| *byte != 0) => found.mac = Some(mac(value)),
+            IFLA_LINKINFO => {
+                let kind = attributes(value, 0).find(|info| info.kind() == IFLA_INFO_KIND);
+                found.kind = kind.map(|kind| text(kind.value()));
             }
             _ => {}
         }
     }
-    found
+    Some(found)
+}
+
+/// A name is what its maker chose, up to a zero byte; what is no text is shown as such.
+fn text(bytes: &[u8]) -> String {
+    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
 fn word(state: State) -> String {
@@ -130,79 +157,80 @@ fn mac(bytes: &[u8]) -> String {
     pairs.join(":")
 }
 
-/// On a point-to-point link `Address` is the other end's, and `Local` its own (linux/if_addr.h).
-fn address(message: &AddressMessage) -> Option<String> {
-    let own = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Local(address) => Some(address),
-        _ => None,
-    });
-    let any = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Address(address) => Some(address),
-        _ => None,
-    });
-    own.or(any).map(|address: &IpAddr| format!("{address}/{}", message.header.prefix_len))
+/// An address, and of which interface. On a point-to-point link the one attribute is the other end's, and the other its own
+/// (linux/if_addr.h).
+fn address(message: &[u8]) -> Option<(u32, String)> {
+    let header = AddressHeader::parse(message).ok()?;
+    let of = |kind| attributes(message, ADDRESS).find(|found| found.kind() == kind).and_then(|found| ip(found.value()));
+    let address = of(IFA_LOCAL).or_else(|| of(IFA_ADDRESS))?;
+    Some((header.index, format!("{address}/{}", header.prefix_len)))
 }
 
 /// The kernel's own table is left out, and what is not of the Internet: the dump is of all families.
-fn route(message: &RouteMessage, device: &impl Fn(u32) -> String) -> Option<Route> {
-    let RouteHeader { address_family, destination_prefix_length, .. } = message.header;
-    let family = match address_family {
+fn route(message: &[u8], device: &impl Fn(u32) -> String) -> Option<Route> {
+    let header = RouteHeader::parse(message).ok()?;
+    let family = match header.address_family {
         AddressFamily::Inet => "inet",
         AddressFamily::Inet6 => "inet6",
         _ => return None,
     };
     let mut found = Route {
         destination: "default".to_owned(),
-        kind: kind(message.header.kind),
-        table: u32::from(message.header.table),
+        kind: kind(header.kind),
+        table: u32::from(header.table),
         family,
         ..Route::default()
     };
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Destination(to) => {
-                found.destination = format!("{}/{destination_prefix_length}", ip(to)?);
-            }
-            RouteAttribute::PrefSource(from) => found.source = ip(from),
-            RouteAttribute::Priority(metric) if *metric != 0 => found.metric = Some(*metric),
-            RouteAttribute::Table(table) => found.table = *table,
-            RouteAttribute::MultiPath(hops) => {
-                found.hops.extend(hops.iter().map(|hop: &RouteNextHop| NextHop {
-                    device: Some(device(hop.interface_index)),
-                    ..next_hop(&hop.attributes, device)
-                }));
-            }
+    for attribute in attributes(message, ROUTE) {
+        let value = attribute.value();
+        match attribute.kind() {
+            RTA_DST => found.destination = format!("{}/{}", ip(value)?, header.destination_prefix_length),
+            RTA_PREFSRC => found.source = ip(value),
+            RTA_PRIORITY => found.metric = number(value).filter(|metric| *metric != 0),
+            RTA_TABLE => found.table = number(value)?,
+            RTA_MULTIPATH => found.hops = next_hops(value, device),
             _ => {}
         }
     }
-    let single = next_hop(&message.attributes, device);
+    let single = next_hop(attributes(message, ROUTE), device);
     if found.hops.is_empty() && single != NextHop::default() {
         found.hops.push(single);
     }
     (found.table != LOCAL).then_some(found)
 }
 
-fn next_hop(attributes: &[RouteAttribute], device: &impl Fn(u32) -> String) -> NextHop {
+/// `struct rtnexthop`: length, flags, weight, interface; then attributes.
+fn next_hops(mut bytes: &[u8], device: &impl Fn(u32) -> String) -> Vec<NextHop> {
+    let mut hops = Vec::new();
+    while let Some(length) = bytes.first_chunk().map(|length| usize::from(u16::from_ne_bytes(*length))) {
+        let Some(hop) = bytes.get(..length).filter(|hop| hop.len() >= NEXT_HOP) else { break };
+        let index = hop.get(4..).and_then(number).unwrap_or_default();
+        hops.push(NextHop { device: Some(device(index)), ..next_hop(attributes(hop, NEXT_HOP), device) });
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    hops
+}
+
+fn next_hop<'a>(attributes: impl Iterator<Item = NlaBuffer<&'a [u8]>>, device: &impl Fn(u32) -> String) -> NextHop {
     let mut hop = NextHop::default();
     for attribute in attributes {
-        match attribute {
-            RouteAttribute::Gateway(gateway) => hop.gateway = ip(gateway),
-            // An IPv6 gateway of an IPv4 route.
-            RouteAttribute::Via(RouteVia::Inet(via)) => hop.gateway = Some(via.to_string()),
-            RouteAttribute::Via(RouteVia::Inet6(via)) => hop.gateway = Some(via.to_string()),
-            RouteAttribute::Oif(index) => hop.device = Some(device(*index)),
+        let value = attribute.value();
+        match attribute.kind() {
+            RTA_GATEWAY => hop.gateway = ip(value),
+            // Of another family than the route: two bytes say which, and the length says it, too.
+            RTA_VIA => hop.gateway = value.get(2..).and_then(ip),
+            RTA_OIF => hop.device = number(value).map(device),
             _ => {}
         }
     }
     hop
 }
 
-fn ip(address: &RouteAddress) -> Option<String> {
-    match address {
-        RouteAddress::Inet(address) => Some(address.to_string()),
-        RouteAddress::Inet6(address) => Some(address.to_string()),
-        _ => None,
+fn ip(bytes: &[u8]) -> Option<String> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(four).to_string());
     }
+    <[u8; 16]>::try_from(bytes).ok().map(|sixteen| Ipv6Addr::from(sixteen).to_string())
 }
 
 fn kind(kind: RouteType) -> String {

@@ -2,8 +2,7 @@
 
 use super::NetlinkError;
 use super::answer::{Part, part};
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_core::{Emitable, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket};
@@ -28,9 +27,8 @@ const SEQUENCE: u32 = 1;
 /// A list as the kernel gave it.
 #[derive(Debug, Default)]
 pub(super) struct Dump {
-    /// What was understood of it, up to [`MOST`].
-    pub(super) messages: Vec<RouteNetlinkMessage>,
-    not_understood: usize,
+    /// Its messages without their headers, up to [`MOST`].
+    pub(super) messages: Vec<Vec<u8>>,
     interrupted: bool,
     cut: bool,
 }
@@ -45,19 +43,17 @@ impl Dump {
         if self.interrupted {
             problems.push(format!("{what} changed each of {ATTEMPTS} times that they were read; some may be missing"));
         }
-        if self.not_understood > 0 {
-            problems.push(format!("{} of the {what} could not be understood", self.not_understood));
-        }
         problems
     }
 }
 
-/// Asks for everything of a kind. A list that changes while it is given is asked for again.
+/// Asks for everything of a kind (`RTM_GET*`); `header` is that of its messages, with nothing in it that would narrow the
+/// list. One that changes while it is given is asked for again.
 ///
 /// # Errors
 /// [`NetlinkError`].
-pub(super) fn dump(what: &'static str, request: RouteNetlinkMessage) -> Result<Dump, NetlinkError> {
-    let request = encoded(request);
+pub(super) fn dump(what: &'static str, kind: u16, header: &impl Emitable) -> Result<Dump, NetlinkError> {
+    let request = encoded(kind, header);
     undisturbed(|| attempt(what, &request))
 }
 
@@ -74,14 +70,17 @@ pub(super) fn undisturbed<E>(mut attempt: impl FnMut() -> Result<Dump, E>) -> Re
     Ok(dump)
 }
 
-fn encoded(request: RouteNetlinkMessage) -> Vec<u8> {
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    header.sequence_number = SEQUENCE;
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
+fn encoded(kind: u16, header: &impl Emitable) -> Vec<u8> {
+    let mut outer = NetlinkHeader::default();
+    let length = outer.buffer_len() + header.buffer_len();
+    outer.length = u32::try_from(length).unwrap_or_default();
+    outer.message_type = kind;
+    outer.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    outer.sequence_number = SEQUENCE;
+    let mut bytes = vec![0; length];
+    let (first, second) = bytes.split_at_mut(outer.buffer_len());
+    outer.emit(first);
+    header.emit(second);
     bytes
 }
 
@@ -122,9 +121,8 @@ impl Dump {
     /// Adds a part; the error number with which the list has ended, if it has.
     pub(super) fn take(&mut self, part: Part) -> Option<i32> {
         self.messages.extend(part.messages);
-        self.not_understood += part.not_understood;
         self.interrupted |= part.interrupted;
-        if self.messages.len() > MOST || self.not_understood > MOST {
+        if self.messages.len() > MOST {
             self.messages.truncate(MOST);
             self.cut = true;
             return Some(0);

@@ -6,10 +6,13 @@ use std::thread;
 
 use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 use proptest::prelude::*;
 
 use super::answer::{Part, part};
+use super::network::compose;
 use super::socket::{Dump, undisturbed};
 use super::{Network, NextHop, Route, read};
 use crate::netns::testing::{isolated, join, new_netns, on_thread};
@@ -99,16 +102,15 @@ fn a_namespace_is_read_from_a_thread_that_has_entered_it_and_that_nobody_else_ho
 }
 
 #[test]
-fn a_name_that_is_no_text_hides_its_interface_alone_and_that_is_said() {
+fn a_name_that_is_no_text_is_shown_as_such() {
     isolated(|| {
         use std::os::unix::ffi::OsStrExt;
-        let odd = std::ffi::OsStr::from_bytes(b"\xff\xfe\x1b[2J");
+        let odd = std::ffi::OsStr::from_bytes(b"\xffodd");
         let add = |name| Command::new("ip").args(["link", "add"]).arg(name).args(["type", "bridge"]).status().unwrap();
         assert!(add(odd).success() && add(std::ffi::OsStr::new("plain\x1b[2J")).success());
         let network = read().unwrap();
         let names: Vec<_> = network.interfaces.iter().map(|interface| interface.name.as_str()).collect();
-        assert_eq!(names, ["lo", "plain\x1b[2J"]);
-        assert_eq!(network.problems, ["1 of the interfaces could not be understood"]);
+        assert_eq!(names, ["lo", "\u{fffd}odd", "plain\x1b[2J"]);
     });
 }
 
@@ -178,22 +180,52 @@ fn a_list_that_changed_while_it_was_given_is_asked_for_again_but_not_for_ever() 
     assert_eq!(dump.problems("routes"), ["routes changed each of 8 times that they were read; some may be missing"]);
 }
 
-/// A datagram of one message that names an interface.
-fn datagram(sequence: u32, flags: u16) -> Vec<u8> {
-    let mut link = LinkMessage::default();
-    link.attributes.push(LinkAttribute::IfName("eth0".into()));
+/// A datagram of one message.
+fn datagram(sequence: u32, flags: u16, message: RouteNetlinkMessage) -> Vec<u8> {
     let mut header = NetlinkHeader::default();
     (header.sequence_number, header.flags) = (sequence, flags);
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)));
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
     bytes
 }
 
+/// One that names an interface.
+fn link() -> RouteNetlinkMessage {
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::IfName("eth0".into()));
+    RouteNetlinkMessage::NewLink(link)
+}
+
+fn address() -> RouteNetlinkMessage {
+    let mut address = AddressMessage::default();
+    address.attributes.push(AddressAttribute::Local([10, 1, 0, 5].into()));
+    RouteNetlinkMessage::NewAddress(address)
+}
+
+fn a_route() -> RouteNetlinkMessage {
+    let mut route = RouteMessage::default();
+    route.header.address_family = netlink_packet_route::AddressFamily::Inet;
+    route.attributes.push(RouteAttribute::Oif(7));
+    RouteNetlinkMessage::NewRoute(route)
+}
+
+/// What is behind the header.
+fn payload(message: RouteNetlinkMessage) -> Vec<u8> {
+    part(&datagram(1, 0, message), 1).unwrap().messages.remove(0)
+}
+
+#[test]
+fn what_is_parsed_is_what_others_write() {
+    let (interfaces, routes) = compose(&[payload(link())], &[payload(address())], &[payload(a_route())]);
+    assert_eq!((interfaces[0].name.as_str(), &*interfaces[0].addresses), ("eth0", &["10.1.0.5/0".to_owned()][..]));
+    assert_eq!((routes[0].destination.as_str(), &routes[0].hops[0]), ("default", &hop(None, Some("#7"))));
+}
+
 #[test]
 fn an_answer_to_another_question_is_left_out_and_an_interruption_is_seen() {
-    let both = [datagram(7, NLM_F_DUMP_INTR), datagram(8, 0)].concat();
+    let both = [datagram(7, NLM_F_DUMP_INTR, link()), datagram(8, 0, link())].concat();
     let (seven, eight) = (part(&both, 7).unwrap(), part(&both, 8).unwrap());
     assert_eq!((seven.messages.len(), seven.interrupted, seven.end), (1, true, None));
     assert_eq!((eight.messages.len(), eight.interrupted), (1, false));
@@ -217,10 +249,24 @@ proptest! {
 
     #[test]
     fn no_change_of_a_byte_and_no_truncation_makes_it_panic(at in 0usize..36, value in any::<u8>(), keep in 0usize..44) {
-        let mut bytes = datagram(1, 0);
+        let mut bytes = datagram(1, 0, link());
         bytes[at] = value;
         bytes.truncate(keep);
         let _outcome = part(&bytes, u32::from(value));
         let _outcome = part(&bytes, 1);
+    }
+
+    #[test]
+    fn no_message_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        let messages = [bytes];
+        let _outcome = compose(&messages, &messages, &messages);
+    }
+
+    #[test]
+    fn no_attributes_of_a_route_make_it_panic(kind in 1u16..20, bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let length = u16::try_from(bytes.len() + 4).expect("small");
+        let attribute = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &bytes].concat();
+        let message = [&payload(a_route())[..12], &attribute].concat();
+        let _outcome = compose(&[], &[], &[message]);
     }
 }
