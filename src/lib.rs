@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod logging;
 pub mod metrics;
+pub mod netlink;
 pub mod netns;
 pub mod nri;
 pub mod oci;

@@ -1,6 +1,6 @@
 //! The berth binary: from arguments to a command, from its result to an exit code.
 
-use berth::admin;
+use berth::admin::{self, AdminError, Remarks};
 use berth::cli::{self, Cli, Command};
 use berth::config::Config;
 use berth::daemon::{self, Start};
@@ -11,6 +11,7 @@ use berth::logging::{self, To};
 use berth::nri::{Endpoint, Identity, Launch};
 use berth::streams::{Data, remark};
 use clap::Parser;
+use std::convert::Infallible;
 use std::error::Error;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -47,7 +48,7 @@ fn answer(parsed: Result<Cli, clap::Error>) -> Ending {
         Ok(cli) => run(cli.command, &mut out)?,
         Err(error) => usage(&error, &mut out)?,
     };
-    out.flush().map_err(admin::AdminError::Output)?;
+    out.flush().map_err(AdminError::Output)?;
     Ok(exit)
 }
 
@@ -57,7 +58,7 @@ fn usage(error: &clap::Error, out: &mut dyn Write) -> Ending {
         remark(error.render().to_string().trim_end());
         return Ok(Exit::Usage);
     }
-    write!(out, "{}", error.render()).map_err(admin::AdminError::Output)?;
+    write!(out, "{}", error.render()).map_err(AdminError::Output)?;
     Ok(Exit::Ok)
 }
 
@@ -65,14 +66,34 @@ fn usage(error: &clap::Error, out: &mut dyn Write) -> Ending {
 fn run(command: Command, out: &mut dyn Write) -> Ending {
     Ok(match command {
         Command::Nri(nri) => serve(nri)?,
-        Command::List(list) => admin::list(list, out)?,
+        Command::List(list) => remarked(&admin::list(&list, out)?),
+        Command::Inspect(inspect) => remarked(&admin::inspect(&inspect, out)?),
+        Command::Exec(exec) => executed(admin::exec(&exec))?,
         Command::Check(check) => admin::check(check, out)?,
-        Command::Gc(gc) => admin::gc(gc, out)?,
+        Command::Gc(gc) => remarked(&admin::gc(&gc, out)?),
         Command::Explain(explain) => admin::explain(explain, out)?,
         Command::Config(config) => admin::config(config, out)?,
         Command::Completion(completion) => admin::completion(completion, out)?,
         Command::Man(man) => admin::man(man, out)?,
     })
+}
+
+/// What is worth saying beside the data is no failure.
+fn remarked(remarks: &Remarks) -> Exit {
+    remarks.iter().for_each(|text| remark(text));
+    Exit::Ok
+}
+
+/// Only what went wrong comes back; there are exit codes for some of that.
+fn executed(result: Result<Infallible, AdminError>) -> Ending {
+    match result {
+        Ok(never) => match never {},
+        Err(AdminError::Exec(error)) => {
+            remark(&format!("berth: {}", chain(&error)));
+            Ok(error.exit())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn serve(nri: cli::Nri) -> Ending {

@@ -4,8 +4,10 @@ mod check;
 mod completion;
 mod config;
 mod engine;
+mod exec;
 mod explain;
 mod gc;
+mod inspect;
 mod list;
 mod man;
 mod nri;
@@ -16,14 +18,16 @@ pub use check::{Check, CheckOutput};
 pub use completion::{Completion, Shell};
 pub use config::Config;
 pub use engine::EngineFlags;
+pub use exec::Exec;
 pub use explain::{Explain, Explanation};
-pub use gc::Gc;
+pub use gc::{Gc, Rows};
+pub use inspect::Inspect;
 pub use list::{List, Output};
 pub use man::Man;
 pub use nri::{DEFAULT_INDEX, DEFAULT_NAME, Nri};
 
 use crate::{ledger, netns};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BERTH_COMMIT"), ")");
@@ -52,6 +56,10 @@ pub enum Command {
     Nri(Nri),
     /// List the pins of this node.
     List(List),
+    /// Show everything known of one pod's pin: record, verdicts, processes, interfaces, routes.
+    Inspect(Inspect),
+    /// Run a command of this node in a pod's network namespace.
+    Exec(Exec),
     /// Say whether this node is ready for berth, and what to change if it is not; change nothing.
     Check(Check),
     /// Remove pins that nobody needs any more, by the same rule as the daemon.
@@ -84,6 +92,17 @@ pub struct ConfigFile {
     /// Configuration file [default: /etc/berth/config.yaml, and the built-in default if that is absent].
     #[arg(long = "config", value_name = "FILE", env = "BERTH_CONFIG")]
     pub path: Option<PathBuf>,
+}
+
+/// Formats of a report on one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// For reading.
+    Text,
+    /// For programs.
+    Json,
+    /// For programs and people.
+    Yaml,
 }
 
 fn absolute(text: &str) -> Result<PathBuf, String> {

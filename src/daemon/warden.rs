@@ -7,6 +7,7 @@ use crate::apply::{ApplyError, Keeper, Mode, Outcome, Settled, Settlement, Which
 use crate::door::count;
 use crate::door::nri::NriDoor;
 use crate::exit::chain;
+use crate::ledger::STALE;
 use crate::lifecycle::Why;
 use crate::logging::Line;
 use crate::metrics::table::{ORPHANS_REMOVED, PIN_FAILURES, PINS_HEALED};
@@ -29,9 +30,6 @@ const TICK_UNWATCHED: Duration = Duration::from_secs(5);
 
 /// How often pins are looked at that will go: tasks end without telling.
 const TICK_DRAINING: Duration = Duration::from_secs(1);
-
-/// Temporary files this old belong to writers that were killed.
-const STALE: Duration = Duration::from_secs(60);
 
 /// How many new sources are watched before events are let in between.
 const BATCH: usize = 64;
@@ -234,7 +232,7 @@ impl Warden {
     }
 
     fn note_one(&mut self, settled: &Settled) -> Option<PinName> {
-        let Settled { name, record, outcome } = settled;
+        let Settled { name, record, outcome, .. } = settled;
         let was_draining = self.draining.remove(name);
         let line = |event| {
             let line = Line::event(event).with("pin", name);

@@ -89,6 +89,10 @@ pub(crate) const RUNS: &[(&str, &str)] = &[
     ("list", ""),
     ("list", "-o wide"),
     ("list", "-o json"),
+    ("list", "-o yaml"),
+    ("list", "-o name"),
+    ("inspect", "s1"),
+    ("inspect", "s1 -o json"),
     ("check", "--host-root /proc/self/cwd"),
     ("check", "--host-root /proc/self/cwd -o json"),
     ("gc", "--dry-run"),
@@ -103,7 +107,7 @@ pub(crate) const RUNS: &[(&str, &str)] = &[
 ];
 
 /// Commands that write no data.
-pub(crate) const SILENT: &[&str] = &["nri"];
+pub(crate) const SILENT: &[&str] = &["nri", "exec"];
 
 /// Commands whose exit code is what they found: there is no engine on the node of these tests, and that is a 1.
 const JUDGES: &[&str] = &["check"];

@@ -15,6 +15,7 @@ mod gvisor;
 mod interposed;
 mod listener;
 mod nri;
+mod operate;
 mod readme;
 mod restart;
 mod restored;

@@ -55,8 +55,8 @@ isolated! {
             tells(&session, &pod, &berth, "three").await;
 
             // The pin and its record are of the first one.
-            assert!(berth.log().contains("msg=\"configuration reloaded\" config=/run/config.yaml"), "{}", berth.log());
-            assert!(berth.log().contains("records_other_config=1"), "{}", berth.log());
+            berth.logged("msg=\"configuration reloaded\" config=/run/config.yaml").await;
+            berth.logged("records_other_config=1").await;
 
             fs::write("/run/other.yaml", telling("four")).unwrap();
             run("mount", &["--bind", "/run/other.yaml", FILE]);

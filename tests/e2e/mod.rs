@@ -18,6 +18,7 @@ mod launched;
 mod lifecycle;
 mod listener;
 mod made;
+mod operate;
 mod other_plugin;
 mod plain;
 mod reach;

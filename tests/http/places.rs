@@ -50,7 +50,7 @@ isolated! {
             answers("127.0.0.1:9471", "/healthz", 200).await;
             assert!(try_get("127.0.0.1:9470", "/healthz").is_err());
             assert_eq!(try_get("[::1]:9471", "/healthz").unwrap().status, 200);
-            assert!(berth.log().contains("listen=[::]:9471 note="), "{}", berth.log());
+            berth.logged("listen=[::]:9471 note=").await;
             berth.kill().await;
         });
         let mut variable = std::process::Command::new(env!("CARGO_BIN_EXE_berth"));
