@@ -6,7 +6,7 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 	docker-next docker-20.10 nerdctl gvisor userns vm upgrade
 engine_tests := $(engines:%=test-engine-%)
 
-.PHONY: help build provision test $(engine_tests) test-engines demo lint bench clean
+.PHONY: help build provision test $(engine_tests) test-engines test-prometheus demo lint bench clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ $(engine_tests): test-engine-%:
 
 test-engines: ## the end-to-end tests on every engine; on one of them: make test-engine-containerd-2.2, test-engine-vm, ... (root)
 	@scripts/test-engine $(engines)
+
+test-prometheus: ## what promtool and a real Prometheus make of metrics, alerts and dashboard (root)
+	@scripts/provision prometheus >/dev/null
+	cargo test --locked --test prometheus
 
 demo: ## berth at work on a real containerd (root)
 	@scripts/demo

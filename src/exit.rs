@@ -12,6 +12,10 @@ pub enum Exit {
     Failure,
     /// The command line was wrong.
     Usage,
+    /// Of `berth exec`: the command cannot be executed.
+    NotExecutable,
+    /// Of `berth exec`: there is no such command.
+    NotFound,
 }
 
 impl From<Exit> for ExitCode {
@@ -20,6 +24,8 @@ impl From<Exit> for ExitCode {
             Exit::Ok => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::NotExecutable => 126,
+            Exit::NotFound => 127,
         })
     }
 }

@@ -45,12 +45,20 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
-impl fmt::Display for Finding {
-    /// On one line: `FAIL nri-session: not registered with ... (hint: see that ...)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.grade, self.check, self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " (hint: {hint})"))
-    }
+/// Findings as a person reads them: grade, check and message in columns, what to do in a line below.
+#[must_use]
+pub fn lines(findings: &[Finding]) -> String {
+    let width = findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
+    let line = |Finding { check, grade, message, hint }: &Finding| {
+        let hint = hint.as_ref().map(|hint| format!("{:5}  {:width$}  -> {}\n", "", "", one_line(hint)));
+        format!("{grade:5}  {check:width$}  {}\n{}", one_line(message), hint.unwrap_or_default())
+    };
+    findings.iter().map(line).collect()
+}
+
+/// What others have said can have lines and worse in it.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 impl Finding {
@@ -76,5 +84,16 @@ impl Finding {
     #[must_use]
     pub fn fail(check: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { check, grade: Grade::Fail, message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_stand_in_columns_with_what_to_do_below() {
+        let found = [Finding::pass("a", "is so"), Finding::warn("long", "is\nnot", "do")];
+        assert_eq!(lines(&found), "PASS   a     is so\nWARN   long  is not\n             -> do\n");
     }
 }

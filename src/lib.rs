@@ -22,10 +22,12 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod logging;
 pub mod metrics;
+pub mod netlink;
 pub mod netns;
 pub mod nri;
 pub mod oci;
 pub mod pin;
+pub mod streams;
 pub mod sys;
 
 /// The version of this build.

@@ -3,12 +3,17 @@
 //! Values that could break a line or a pair are quoted. Annotation values never get here, only keys: they can
 //! hold secrets. Only the place that stops an error logs it.
 
+mod queue;
+
 use crate::fsutil::FileError;
+use queue::Queue;
 use std::fmt::{self, Display, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Where the log goes.
 #[derive(Debug)]
@@ -22,22 +27,29 @@ pub enum To {
 /// A log file larger than this is put aside as `<name>.1`, and the one put aside before goes.
 const MAX_FILE: u64 = 1 << 20;
 
+/// How long the end of the process waits for lines that are not written yet.
+const LAST_LINES: Duration = Duration::from_millis(100);
+
+/// What is on its way to standard error.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
 /// Sets the log up for the daemon, with time and level; `level` as `RUST_LOG` knows it. Does nothing if a logger is set
-/// already.
+/// already. Nobody who logs waits for whoever reads standard error; so the process ends with [`finish`].
 ///
 /// # Errors
-/// The log file cannot be opened.
+/// The log file cannot be opened, or no thread started.
 pub fn init(level: &str, to: To) -> Result<(), FileError> {
     let target = match to {
-        To::Stderr => env_logger::Target::Stderr,
+        To::Stderr => {
+            let started = Queue::start(std::io::stderr(), lost);
+            let queue = started.map_err(FileError::new("start writing the log to", Path::new("standard error")))?;
+            env_logger::Target::Pipe(Box::new(QUEUE.get_or_init(|| queue).clone()))
+        }
         To::File(path) => env_logger::Target::Pipe(Box::new(Bounded::open(path)?)),
     };
     let built = env_logger::Builder::new()
         .parse_filters(level)
-        .format(|out, record| {
-            let now = humantime::format_rfc3339_millis(std::time::SystemTime::now());
-            writeln!(out, "{now} {:<5} {}", record.level(), record.args())
-        })
+        .format(|out, record| out.write_all(stamped(record.level(), record.args()).as_bytes()))
         .target(target)
         .try_init();
     if built.is_err() {
@@ -46,14 +58,30 @@ pub fn init(level: &str, to: To) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Gives the last lines the time to be written.
+pub fn finish() {
+    if let Some(queue) = QUEUE.get() {
+        queue.drain(LAST_LINES);
+    }
+}
+
+fn lost(number: u64) -> String {
+    stamped(log::Level::Warn, &Line::message("lines are missing here: nobody read them").with("lines", number))
+}
+
+/// A whole line, with time and level.
+fn stamped(level: log::Level, text: &impl Display) -> String {
+    format!("{} {level:<5} {text}\n", humantime::format_rfc3339_millis(std::time::SystemTime::now()))
+}
+
 /// Adds one line to the bounded file at `path`, in one write, with time and level: for processes that keep no log open.
 ///
 /// # Errors
 /// The file cannot be opened or written.
-pub fn append(path: &std::path::Path, level: log::Level, line: &Line) -> Result<(), FileError> {
-    let now = humantime::format_rfc3339_millis(std::time::SystemTime::now());
-    let text = format!("{now} {level:<5} {line}\n");
-    Bounded::open(path.to_owned())?.write_all(text.as_bytes()).map_err(FileError::new("write the log", path))
+pub fn append(path: &Path, level: log::Level, line: &Line) -> Result<(), FileError> {
+    Bounded::open(path.to_owned())?
+        .write_all(stamped(level, line).as_bytes())
+        .map_err(FileError::new("write the log", path))
 }
 
 /// A file of bounded size.

@@ -1,21 +1,23 @@
 //! The berth binary: from arguments to a command, from its result to an exit code.
 
-use berth::admin::{self, AdminError};
-use berth::apply::Mode;
+use berth::admin::{self, AdminError, Remarks};
 use berth::cli::{self, Cli, Command};
-use berth::config::{Config, DEFAULT_TEXT};
+use berth::config::Config;
 use berth::daemon::{self, Start};
 use berth::door::interpose::Interposer;
 use berth::exit::{Exit, chain};
-use berth::install;
 use berth::ledger::Ledger;
 use berth::logging::{self, To};
 use berth::nri::{Endpoint, Identity, Launch};
+use berth::streams::{Data, remark};
 use clap::Parser;
+use std::convert::Infallible;
 use std::error::Error;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+
+type Ending = Result<Exit, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let argv: Vec<_> = std::env::args_os().collect();
@@ -23,107 +25,94 @@ fn main() -> ExitCode {
         return interposer.run().into();
     }
     let launch = Launch::from_env(|name| std::env::var(name).ok());
-    let result = match launch {
+    let ending = match launch {
         Ok(Some(launch)) => launched(launch),
         Ok(None) => match (Interposer::by_config(&argv), Cli::try_parse_from(&argv)) {
             (Some(interposer), _) => return interposer.run().into(),
-            (None, Ok(cli)) => run(cli.command),
-            (None, Err(error)) => return usage(&error),
+            (None, parsed) => answer(parsed),
         },
         Err(error) => Err(error.into()),
     };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            complain(&format!("berth: {}", chain(error.as_ref())));
-            Exit::Failure.into()
-        }
-    }
+    let exit = ending.unwrap_or_else(|error| {
+        remark(&format!("berth: {}", chain(error.as_ref())));
+        Exit::Failure
+    });
+    logging::finish();
+    exit.into()
+}
+
+/// The command's data has left the process when this returns.
+fn answer(parsed: Result<Cli, clap::Error>) -> Ending {
+    let mut out = Data::new(std::io::stdout().lock());
+    let exit = match parsed {
+        Ok(cli) => run(cli.command, &mut out)?,
+        Err(error) => usage(&error, &mut out)?,
+    };
+    out.flush().map_err(AdminError::Output)?;
+    Ok(exit)
 }
 
 /// Help and version go to standard output and are no error; mistakes go to standard error.
-fn usage(error: &clap::Error) -> ExitCode {
-    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-    match error.print() {
-        Ok(()) => exit.into(),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit.into(),
-        Err(_) => Exit::Failure.into(),
+fn usage(error: &clap::Error, out: &mut dyn Write) -> Ending {
+    if error.use_stderr() {
+        remark(error.render().to_string().trim_end());
+        return Ok(Exit::Usage);
+    }
+    write!(out, "{}", error.render()).map_err(AdminError::Output)?;
+    Ok(Exit::Ok)
+}
+
+/// Which function each command is: from its part of the command line and where its data goes to how it ends.
+fn run(command: Command, out: &mut dyn Write) -> Ending {
+    Ok(match command {
+        Command::Nri(nri) => serve(nri)?,
+        Command::List(list) => remarked(&admin::list(&list, out)?),
+        Command::Inspect(inspect) => remarked(&admin::inspect(&inspect, out)?),
+        Command::Exec(exec) => executed(admin::exec(&exec))?,
+        Command::Check(check) => admin::check(check, out)?,
+        Command::Gc(gc) => remarked(&admin::gc(&gc, out)?),
+        Command::Install(install) => remarked(&admin::install(install, out)?),
+        Command::Uninstall(uninstall) => remarked(&admin::uninstall(uninstall, out)?),
+        Command::Explain(explain) => admin::explain(explain, out)?,
+        Command::Config(config) => admin::config(config, out)?,
+        Command::Completion(completion) => admin::completion(completion, out)?,
+        Command::Man(man) => admin::man(man, out)?,
+    })
+}
+
+/// What is worth saying beside the data is no failure.
+fn remarked(remarks: &Remarks) -> Exit {
+    remarks.iter().for_each(|text| remark(text));
+    Exit::Ok
+}
+
+/// Only what went wrong comes back; there are exit codes for some of that.
+fn executed(result: Result<Infallible, AdminError>) -> Ending {
+    match result {
+        Ok(never) => match never {},
+        Err(AdminError::Exec(error)) => {
+            remark(&format!("berth: {}", chain(&error)));
+            Ok(error.exit())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Says something on standard error; if that is closed there is nobody to say it to.
-fn complain(text: &str) {
-    if writeln!(std::io::stderr(), "{text}").is_err() {
-        log::error!("{text}");
-    }
+fn serve(nri: cli::Nri) -> Ending {
+    let (endpoint, identity) = (Endpoint::Path(nri.socket.clone()), Identity::new(&nri.index, &nri.name)?);
+    start(nri, endpoint, identity, To::Stderr)
 }
 
 /// The runtime started us as its plugin: no arguments, no environment but its own, a connected socket.
-fn launched(launch: Launch) -> Result<Exit, Box<dyn Error>> {
+fn launched(launch: Launch) -> Ending {
     let socket = berth::sys::take_inherited(launch.socket).ok_or("the runtime's socket is not open")?;
     let nri = cli::Nri::parse_default()?;
     let log = To::File(nri.directories.state_dir.join("berth.log"));
     start(nri, Endpoint::Inherited(UnixStream::from(socket)), launch.identity, log)
 }
 
-fn run(command: Command) -> Result<Exit, Box<dyn Error>> {
-    let mut out = std::io::stdout().lock();
-    match command {
-        Command::Nri(nri) => {
-            let (endpoint, identity) = (Endpoint::Path(nri.socket.clone()), Identity::new(&nri.index, &nri.name)?);
-            start(nri, endpoint, identity, To::Stderr)
-        }
-        Command::List(list) => {
-            let dirs = &list.directories;
-            let config = Config::load(list.config.path.as_deref())?;
-            let proc = config.host_proc.as_deref();
-            let told = admin::list(&dirs.state_dir, &dirs.netns_dir, proc, list.output, &mut out);
-            quiet_on_closed_pipe(told.map(|problems| problems.iter().for_each(|problem| complain(problem))))
-        }
-        Command::Gc(gc) => {
-            let mode = if gc.dry_run { Mode::Preview } else { Mode::Apply };
-            let dirs = &gc.directories;
-            let config = Config::load(gc.config.path.as_deref())?;
-            let proc = config.host_proc.as_deref();
-            quiet_on_closed_pipe(admin::gc(&dirs.state_dir, &dirs.netns_dir, proc, mode, &mut out))
-        }
-        Command::Check(check) => match admin::check(check, &mut out) {
-            Ok(exit) => Ok(exit),
-            Err(error) => quiet_on_closed_pipe(Err(error)),
-        },
-        Command::Explain(explain) => quiet_on_closed_pipe(admin::explain(explain, &mut out)),
-        Command::Install(install) => {
-            let (order, wanted) = install.parts();
-            say(&install::install(&order, &wanted)?, &mut out)
-        }
-        Command::Uninstall(uninstall) => say(&install::uninstall(&uninstall.doing.order())?, &mut out),
-        Command::Config(cli::Config::Default) => {
-            quiet_on_closed_pipe(out.write_all(DEFAULT_TEXT.as_bytes()).map_err(Into::into))
-        }
-        Command::Config(cli::Config::Check { file }) => {
-            let config = Config::load(Some(&file))?;
-            let count = config.policy.profiles.len();
-            quiet_on_closed_pipe(writeln!(out, "{}: ok, {count} profiles", file.display()).map_err(Into::into))
-        }
-    }
-}
-
-/// Data to standard output, remarks to standard error.
-fn say(told: &install::Told, out: &mut impl Write) -> Result<Exit, Box<dyn Error>> {
-    told.remarks.iter().for_each(|remark| complain(remark));
-    quiet_on_closed_pipe(out.write_all(told.text.as_bytes()).map_err(Into::into))
-}
-
-/// A reader that has seen enough is no failure of ours.
-fn quiet_on_closed_pipe(result: Result<(), AdminError>) -> Result<Exit, Box<dyn Error>> {
-    match result {
-        Err(AdminError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Ok),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(Exit::Ok),
-    }
-}
-
-fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Result<Exit, Box<dyn Error>> {
+fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Ending {
+    daemon::hold_hangups();
     let listen = nri.listen;
     let (state_dir, netns_dir) = (nri.directories.state_dir, nri.directories.netns_dir);
     if matches!(log, To::File(_)) {
@@ -131,6 +120,7 @@ fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Resu
         Ledger::open(&state_dir)?;
     }
     logging::init(&std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned()), log)?;
-    let config = Config::load(nri.config.path.as_deref())?;
-    Ok(daemon::run(Start { endpoint, identity, config, listen, state_dir, netns_dir }))
+    let config_file = nri.config.path;
+    let config = Config::load(config_file.as_deref())?;
+    Ok(daemon::run(Start { endpoint, identity, config, config_file, listen, state_dir, netns_dir }))
 }

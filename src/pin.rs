@@ -48,6 +48,12 @@ impl PinName {
         Ok(Self(file_name.to_owned()))
     }
 
+    /// What follows the prefix: the sandbox's id, and its scope where that is told.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.0.strip_prefix(PREFIX).unwrap_or(&self.0)
+    }
+
     /// The file name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,5 +1,5 @@
 //! The system calls that no library offers safely. THE ONLY file of the crate that may contain `unsafe`, and the only
-//! one that may call `mount`, `umount2` and `unshare`: for `netns`, for the socket that a runtime hands to the plugin it
+//! one that may call `mount`, `umount2`, `setns` and `unshare`: for `netns`, for the socket that a runtime hands to the plugin it
 //! starts, and for becoming or starting another program. No policy here: each function is one call, typed, with its error number as it came.
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // the ban elsewhere points here
@@ -81,6 +81,30 @@ pub(crate) fn detach(root: BorrowedFd<'_>) -> Result<(), Errno> {
 pub(crate) fn unshare_mounts() -> Result<(), Errno> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_PRIVATE | MsFlags::MS_REC, None::<&str>)
+}
+
+/// Gives the calling thread, and only it, a copy of its mount namespace from which nothing propagates back, and into which
+/// what others mount and unmount still does (mount_namespaces(7)): so it keeps nobody's file system in use.
+///
+/// The thread must end afterwards or become another program.
+pub(crate) fn follow_mounts() -> Result<(), Errno> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
+}
+
+/// Mounts a sysfs of the calling thread's network namespace over the directory behind `onto`; read-only if that is.
+pub(crate) fn mount_sysfs(onto: BorrowedFd<'_>) -> Result<(), Errno> {
+    let read_only = nix::sys::statvfs::fstatvfs(onto)?.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY);
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let flags = if read_only { flags | MsFlags::MS_RDONLY } else { flags };
+    mount(Some("sysfs"), &fd_path(onto), Some("sysfs"), flags, None::<&str>)
+}
+
+/// Moves the calling thread, and only it, into the network namespace behind `fd` (setns(2)). EINVAL: it is none.
+///
+/// The thread must end afterwards or become another program, and never return to a pool.
+pub(crate) fn enter_net(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    nix::sched::setns(fd, CloneFlags::CLONE_NEWNET)
 }
 
 /// Moves the calling thread, and only it, into a new and empty network namespace (unshare(2)).

@@ -17,9 +17,13 @@ mod stage;
 mod bad_input;
 #[path = "daemon/containers.rs"]
 mod containers;
+#[path = "daemon/ending.rs"]
+mod ending;
 #[path = "daemon/lifecycle.rs"]
 mod lifecycle;
 #[path = "daemon/process.rs"]
 mod process;
+#[path = "daemon/reload.rs"]
+mod reload;
 #[path = "daemon/stopped.rs"]
 mod stopped;

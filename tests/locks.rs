@@ -56,6 +56,7 @@ fn record() -> Record {
         pod: Pod { namespace: "default".into(), name: "web".into(), uid: "uid".into() },
         handler: "vm".into(),
         door: "nri".into(),
+        doors: Vec::new(),
         profile: "default".into(),
         verdict: "identity-and-netns".into(),
         config: "0".into(),

@@ -1,30 +1,30 @@
 //! `berth explain`: what an interposer would do with a bundle.
 
-use super::{AdminError, table};
+use super::AdminError;
+use super::output::{Form, document, table};
 use crate::cli::{Explain, Explanation};
 use crate::door::interpose::{self, Explained, Places, Question};
+use crate::exit::Exit;
 use std::io::Write;
 
 /// Writes the answer; changes nothing.
 ///
 /// # Errors
 /// The bundle cannot be read, its container cannot be told, or `out` cannot be written.
-pub fn explain(command: Explain, out: &mut impl Write) -> Result<(), AdminError> {
+pub fn explain(command: Explain, out: &mut dyn Write) -> Result<Exit, AdminError> {
     let places = Places {
         config: command.config.path,
         state_dir: command.directories.state_dir,
         netns_dir: command.directories.netns_dir,
     };
-    let question = Question { bundle: command.bundle, name: command.name, id: command.id, root: command.root };
+    let question =
+        Question { bundle: command.bundle, name: command.name, id: command.id, root: command.root, entry: None };
     let explained = interpose::explain(&question, &places.load()?, places)?;
     match command.output {
-        Explanation::Json => {
-            serde_json::to_writer_pretty(&mut *out, &explained)?;
-            writeln!(out)?;
-        }
+        Explanation::Json => document(out, Form::Json, &explained)?,
         Explanation::Text => table(out, &rows(&explained))?,
     }
-    Ok(())
+    Ok(Exit::Ok)
 }
 
 fn rows(explained: &Explained) -> Vec<Vec<String>> {
@@ -38,16 +38,13 @@ fn rows(explained: &Explained) -> Vec<Vec<String>> {
     explained.refusal.iter().for_each(|refusal| row("refusal", refusal.clone()));
     row("profile", path(&explained.profile));
     explained.facts.iter().for_each(|(key, value)| row(key, value.clone()));
+    explained.container.iter().for_each(|name| row("container", name.clone()));
+    explained.identity.iter().for_each(|(key, value)| row("annotation", format!("{key}={value}")));
     explained.written.iter().for_each(|(key, value)| row("written", format!("{key}={value}")));
     explained.corrected.iter().for_each(|(key, value)| row("corrected", format!("{key}={value}")));
     explained.removed.iter().for_each(|key| row("removed", key.clone()));
     explained.contradictions.iter().for_each(|key| row("contradiction", key.clone()));
     row("path before", path(&explained.path_before));
     row("path after", path(&explained.path_after));
-    // A value is one cell of one line, whatever an author has put into a key.
-    rows.iter_mut()
-        .flatten()
-        .filter(|cell| cell.contains(char::is_control))
-        .for_each(|cell| *cell = format!("{cell:?}"));
     rows
 }

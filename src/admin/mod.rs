@@ -1,17 +1,40 @@
-//! The commands of an operator, apart from the daemon: what there is, and clearing up. Each writes data to `out`
-//! and returns an error for the caller to print.
+//! The commands of an operator, apart from the daemon: what there is, looking into it, and clearing up. Each takes its part
+//! of the command line, writes data to `out`, and returns how the process ends or remarks for the caller to print, or an
+//! error where it did not succeed. That nobody reads `out` any more is the caller's business too.
 
 mod check;
+mod completion;
+mod config;
+mod exec;
 mod explain;
+mod find;
 mod gc;
+mod inspect;
+mod install;
 mod list;
+mod man;
+mod output;
+mod proof;
+mod survey;
 
 pub use check::check;
+pub use completion::completion;
+pub use config::config;
+pub use exec::{ExecError, exec};
 pub use explain::explain;
 pub use gc::gc;
+pub use inspect::inspect;
+pub use install::{install, uninstall};
 pub use list::list;
+pub use man::man;
 
-use crate::apply::ApplyError;
+use crate::apply::{ApplyError, Sight};
+use crate::cli::ConfigFile;
+use crate::config::Config;
+use crate::exit::chain;
+
+/// What is worth saying beside the data, one line each.
+pub type Remarks = Vec<String>;
 
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -28,59 +51,56 @@ pub enum AdminError {
     /// A bundle that cannot be explained.
     #[error(transparent)]
     Explain(#[from] crate::door::interpose::Failure),
+    /// An install or uninstall that was not carried out.
+    #[error(transparent)]
+    Install(#[from] crate::install::InstallError),
+    /// A file that is to be written.
+    #[error(transparent)]
+    File(#[from] crate::fsutil::FileError),
     /// Some pins could not be settled; each is named.
     #[error("{}", .0.join("\n"))]
     Unsettled(Vec<String>),
+    /// Nothing here is called that.
+    #[error(
+        "no pin on this node is {query:?}: neither its pod (name or namespace/name) nor the beginning of its sandbox's id nor \
+         its own name; `berth list` shows what there is. Pods that no profile selects and those on the node's network have \
+         no pin"
+    )]
+    Unknown {
+        /// What was looked for.
+        query: String,
+    },
+    /// Several are called that.
+    #[error("{query:?} can mean several pins; name one by more of its sandbox id:\n{candidates}")]
+    Ambiguous {
+        /// What was looked for.
+        query: String,
+        /// Those it can mean, one a line.
+        candidates: String,
+    },
+    /// A command could not be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
     /// Standard output cannot be written.
     #[error("write the output")]
     Output(#[from] std::io::Error),
     /// The output cannot be encoded.
     #[error("encode the output")]
-    Encode(#[from] serde_json::Error),
+    Encode(#[source] serde_json::Error),
+    /// The output cannot be encoded.
+    #[error("encode the output")]
+    EncodeYaml(#[from] serde_yaml::Error),
 }
 
-/// Lines of columns, each as wide as its widest cell, two spaces apart.
-fn table(out: &mut impl std::io::Write, rows: &[Vec<String>]) -> std::io::Result<()> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in rows {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
-}
-
-/// An age the way kubectl shows it: the largest two units, or one.
-fn age(since: std::time::Duration) -> String {
-    let seconds = since.as_secs();
-    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0, seconds) => format!("{seconds}s"),
-        (0, 0, minutes, seconds) => format!("{minutes}m{seconds}s"),
-        (0, hours, minutes, _) => format!("{hours}h{minutes}m"),
-        (days, hours, _, _) => format!("{days}d{hours}h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn ages_show_two_units() {
-        for (seconds, text) in [(0, "0s"), (59, "59s"), (61, "1m1s"), (3600, "1h0m"), (90_000, "1d1h")] {
-            assert_eq!(age(Duration::from_secs(seconds)), text);
+/// What can be seen from here. A configuration that cannot be read costs `hostProc` and no more: it is just then that
+/// somebody looks.
+fn sight(config: &ConfigFile, remarks: &mut Remarks) -> Sight {
+    let host_proc = match Config::load(config.path.as_deref()) {
+        Ok(config) => config.host_proc,
+        Err(error) => {
+            remarks.push(chain(&error));
+            None
         }
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [vec!["A".into(), "B".into()], vec!["long".into(), "x".into()]];
-        let mut out = Vec::new();
-        table(&mut out, &rows).expect("write");
-        assert_eq!(String::from_utf8(out).expect("text"), "A     B\nlong  x\n");
-    }
+    };
+    Sight::here(host_proc.as_deref())
 }

@@ -2,11 +2,13 @@
 
 use super::{ApplyError, Keeper};
 use crate::clock::Boottime;
+use crate::exit::chain;
 use crate::fsutil::Lock;
 use crate::identity::Scope;
 use crate::ledger::LedgerError;
 use crate::ledger::record::Record;
 use crate::lifecycle::Source;
+use crate::logging::Line;
 use crate::pin::PinName;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -23,6 +25,27 @@ impl Keeper {
             Some(record) if record.removed.is_none() => {
                 Ok(self.ledger.put(name, &Record { removed: Some(Boottime::now()), ..record })?)
             }
+            Some(_) => Ok(()),
+            None => discard(lock),
+        }
+    }
+
+    /// Notes that `door` has acted on the pod of `name`, whose pin stands. For the report alone, so nothing depends on it:
+    /// where there is no readable record, or another berth is at it, nothing is noted.
+    pub fn mark_door(&self, name: &PinName, door: &str) {
+        if let Err(error) = self.try_mark_door(name, door) {
+            log::debug!("{}", Line::message("a door was not noted").with("pin", name).with("error", chain(&error)));
+        }
+    }
+
+    fn try_mark_door(&self, name: &PinName, door: &str) -> Result<(), ApplyError> {
+        let is_new = |record: &Record| !record.doors().contains(&door);
+        if !self.ledger.get(name)?.is_some_and(|record| is_new(&record)) {
+            return Ok(());
+        }
+        let lock = self.ledger.lock(name, Duration::ZERO)?;
+        match self.ledger.get(name)? {
+            Some(record) if is_new(&record) => Ok(self.ledger.put(name, &record.with_door(door))?),
             Some(_) => Ok(()),
             None => discard(lock),
         }

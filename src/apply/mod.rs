@@ -17,7 +17,7 @@ mod tests;
 pub use observe::{Sight, is_bundle, pid_namespace};
 pub use pin::{Pinned, Wanted};
 pub use settle::{Mode, Outcome, Settled, Settlement, Which};
-pub use state::{UNREADABLE, state_word};
+pub use state::State;
 
 use crate::ledger::record::FileId;
 use crate::ledger::{Ledger, LedgerError};
@@ -101,14 +101,12 @@ impl Keeper {
         Ok(Self { ledger: Ledger::open(state_dir)?, store: Store::open(netns_dir)? })
     }
 
-    /// As [`Keeper::open`], but makes nothing: `Ok(None)` where there is no state or no netns directory yet.
+    /// As [`Keeper::open`], but makes nothing: a directory that is not there reads as an empty one. To look, and no more.
     ///
     /// # Errors
     /// A directory that cannot be looked at or must not be trusted.
-    pub fn open_existing(state_dir: &Path, netns_dir: &Path) -> Result<Option<Self>, ApplyError> {
-        let ledger = Ledger::open_existing(state_dir)?;
-        let store = netns_dir.exists().then(|| Store::open(netns_dir)).transpose()?;
-        Ok(ledger.zip(store).map(|(ledger, store)| Self { store, ledger }))
+    pub fn existing(state_dir: &Path, netns_dir: &Path) -> Result<Self, ApplyError> {
+        Ok(Self { ledger: Ledger::existing(state_dir)?, store: Store::existing(netns_dir)? })
     }
 }
 

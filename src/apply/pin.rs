@@ -5,7 +5,7 @@ use crate::clock::Boottime;
 use crate::decide::verdict::Reason;
 use crate::fsutil::{FileError, Lock};
 use crate::ledger::LedgerError;
-use crate::ledger::record::{FileId, Origin, Pod, Record, Source, VERSION};
+use crate::ledger::record::{FileId, Origin, Pod, Record, Source, VERSION, config_name};
 use crate::netns::{Netns, NetnsError, NetnsId, PinState};
 use crate::pin::PinName;
 use std::path::Path;
@@ -161,7 +161,12 @@ impl Wanted<'_> {
         let same =
             before.filter(|record| record.netns == file_id(self.netns.id()) && record.source.path == self.source);
         if let Some(before) = same {
-            return Record { source, gone: None, removed: None, ..before.clone() };
+            let mut record = Record { source, gone: None, removed: None, ..before.clone() }.with_door(self.door);
+            if record.handler.is_empty() {
+                // Interposers are not told it unless their entry says it.
+                self.handler.clone_into(&mut record.handler);
+            }
+            return record;
         }
         Record {
             version: VERSION,
@@ -171,9 +176,10 @@ impl Wanted<'_> {
             pod: Pod { namespace: self.pod.namespace.clone(), name: self.pod.name.clone(), uid: self.pod.uid.clone() },
             handler: self.handler.to_owned(),
             door: self.door.to_owned(),
+            doors: Vec::new(),
             profile: self.profile.to_owned(),
             verdict: self.verdict.as_str().to_owned(),
-            config: format!("{:016x}", self.config),
+            config: config_name(self.config),
             origin: self.origin,
             source,
             netns: file_id(self.netns.id()),

@@ -58,6 +58,8 @@ pub struct Settled {
     pub record: Option<Record>,
     /// What became of it.
     pub outcome: Outcome,
+    /// The tasks in it; they are looked for only where it may have to go.
+    pub tasks: Tasks,
 }
 
 /// All outcomes of one pass, and what could not be settled.
@@ -91,11 +93,7 @@ impl Keeper {
         let mut settlement = Settlement::default();
         let mut candidates = Vec::new();
         let records = self.records(which, &mut settlement);
-        let orphans = if matches!(which, Which::All) && sight.mounts {
-            self.orphans(&records, &mut settlement)
-        } else {
-            Vec::new()
-        };
+        let orphans = if matches!(which, Which::All) { self.orphans(&records, &mut settlement) } else { Vec::new() };
         for (name, record) in records {
             let facts = self.look(&name, &record, seen.contains(&name), sight.mounts);
             if facts.source == Source::Present {
@@ -115,7 +113,12 @@ impl Keeper {
             settlement.add(&name, result);
         }
         for (name, id) in orphans {
-            let tasks = id.map_or(Tasks::None, |id| tasks.of(id, sight.all));
+            let tasks = match id {
+                // What is mounted on the node cannot be told from here, and so not what this is.
+                _ if !sight.mounts => Tasks::Unknown,
+                Some(id) => tasks.of(id, sight.all),
+                None => Tasks::None,
+            };
             settlement.add(&name, self.settle_orphan(&name, id, tasks, mode));
         }
         settlement.settled.sort_by(|a, b| a.name.cmp(&b.name));
@@ -163,7 +166,8 @@ impl Keeper {
         mode: Mode,
     ) -> Result<Option<Settled>, ApplyError> {
         let fate = lifecycle::evaluate(&facts);
-        let settled = |outcome| Some(Settled { name: name.clone(), record: Some(record.clone()), outcome });
+        let settled =
+            |outcome| Some(Settled { name: name.clone(), record: Some(record.clone()), outcome, tasks: facts.tasks });
         if fate == Fate::Heal && !sight.mounts {
             // Not to be seen from here whether it is missing at all.
             return Ok(settled(Outcome::Kept(Why::Unobservable)));
@@ -257,7 +261,7 @@ impl Keeper {
             self.store.release(name)?;
             lock.remove().map_err(LedgerError::from)?;
         }
-        Ok(Some(Settled { name: name.clone(), record: None, outcome }))
+        Ok(Some(Settled { name: name.clone(), record: None, outcome, tasks }))
     }
 }
 

@@ -43,6 +43,10 @@ impl Node {
     }
 
     fn pin(&self, forbidden: &[NetnsId]) -> Result<Pinned, ApplyError> {
+        self.pin_by("runtime", "", forbidden)
+    }
+
+    fn pin_by(&self, door: &'static str, handler: &str, forbidden: &[NetnsId]) -> Result<Pinned, ApplyError> {
         let netns = Netns::open(&self.engine)?;
         let pod = PodRef { namespace: "ns".into(), name: "web".into(), uid: "u".into() };
         let wanted = Wanted {
@@ -54,8 +58,8 @@ impl Node {
             scope: &scope(),
             sandbox: "s1",
             pod: &pod,
-            handler: "kata",
-            door: "nri",
+            handler,
+            door,
             profile: "default",
             verdict: Reason::IdentityAndNetns,
             config: 7,

@@ -200,7 +200,7 @@ fn of_versions(
     let (own, of_root) = (version(document), version(root));
     if own > of_root {
         let message = format!(
-            "{path}: version {own} is higher than {of_root}, that of {roots}: containerd 2.3 does not start, older ones lose its CRI settings"
+            "{path}: version {own} is higher than {of_root}, that of {roots}: containerd does not start, or loses its CRI settings"
         );
         let hint = format!("write version = {of_root} into {path}, with {}", words(engine.kind, of_root));
         return Some(Finding::fail(DROP_INS, message, hint));

@@ -1,25 +1,21 @@
 //! berth's own state: whose it is, and what nobody needs any more.
 
 use super::Node;
+use crate::apply::Keeper;
 use crate::exit::chain;
 use crate::finding::Finding;
-use crate::fsutil::TEMP_PREFIX;
-use crate::ledger::{self, Ledger, LedgerError};
-use crate::netns::{PinState, Store};
+use crate::ledger::{self, LedgerError, STALE};
+use crate::netns::PinState;
 use crate::pin::PinName;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 pub(super) const DIRECTORY: &str = "state-directory";
 pub(super) const LEFTOVERS: &str = "leftovers";
 
 /// `RAMFS_MAGIC` of linux/magic.h.
 const RAMFS: FsType = FsType(0x8584_58f6);
-
-/// What is older was left by a process that was killed.
-const OLD: Duration = Duration::from_secs(60);
 
 /// Only root writes there, and it goes with the machine, as namespaces do.
 pub(super) fn directory(node: &Node) -> Vec<Finding> {
@@ -75,15 +71,11 @@ pub(super) fn leftovers(node: &Node) -> Vec<Finding> {
 
 /// By kind, those that there are.
 fn survey(node: &Node) -> Result<Vec<(&'static str, Vec<String>)>, String> {
-    let (netns, state) = (node.here(&node.netns_dir), node.here(&node.state_dir));
-    let pins = if netns.exists() {
-        let store = Store::open(&netns).map_err(|error| chain(&error))?;
-        store.list().map_err(|error| chain(&error))?
-    } else {
-        crate::netns::Listing::default()
-    };
-    let ledger = Ledger::open_existing(&state).map_err(|error| chain(&error))?;
-    let records = ledger.map(|ledger| ledger.list()).transpose().map_err(|error| chain(&error))?.unwrap_or_default();
+    let open = Keeper::existing(&node.here(&node.state_dir), &node.here(&node.netns_dir));
+    let keeper = open.map_err(|error| chain(&error))?;
+    let pins = keeper.store.list().map_err(|error| chain(&error))?;
+    let records = keeper.ledger.list().map_err(|error| chain(&error))?;
+    let stale = keeper.ledger.stale(STALE).map_err(|error| chain(&error))?;
     let known: BTreeSet<&PinName> = records.records.iter().map(|(name, _)| name).collect();
     let with = |wanted: fn(&PinState, bool) -> bool| -> Vec<String> {
         let of_kind = pins.pins.iter().filter(|(name, state)| wanted(state, known.contains(name)));
@@ -98,17 +90,7 @@ fn survey(node: &Node) -> Result<Vec<(&'static str, Vec<String>)>, String> {
         ("names that berth does not give", pins.junk.clone()),
         ("records without a pin", gone.collect()),
         ("records that cannot be read", records.unreadable.iter().map(|error| chain(error)).collect()),
-        ("temporary files of killed processes", temporary(&state.join("sandboxes"))),
+        ("files of killed processes", stale.iter().map(|file| file.path().display().to_string()).collect()),
     ];
     Ok(kinds.into_iter().filter(|(_, names)| !names.is_empty()).collect())
-}
-
-fn temporary(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let old = |entry: &std::fs::DirEntry| {
-        let written = entry.metadata().and_then(|data| data.modified());
-        written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since >= OLD))
-    };
-    let names = entries.filter(old).map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with(TEMP_PREFIX)).collect()
 }

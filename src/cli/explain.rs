@@ -6,6 +6,10 @@ use std::path::PathBuf;
 
 /// `berth explain`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  berth explain /run/containerd/io.containerd.runtime.v2.task/k8s.io/4f1c...
+  berth explain BUNDLE --as containerd-shim-berth-kata-v2 -o json")]
 pub struct Explain {
     /// The bundle: the directory with config.json.
     #[arg(value_name = "BUNDLE")]

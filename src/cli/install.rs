@@ -8,6 +8,14 @@ use std::time::Duration;
 
 /// `berth install`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  berth install --handler kata
+  berth install --handler kata --apply --restart
+  berth install --handler kata=vm --bin-dir /opt/bin --apply
+
+The first prints what would be done, the second does it. The engine is restarted by systemctl, run in the host's root
+directory, or by --restart-command; if it does not come back with the handlers, everything is put back.")]
 pub struct Install {
     /// Add a handler NEW that is as NAME with berth in front [default of NEW: NAME-berth]. More than once for more.
     #[arg(long = "handler", value_name = "NAME[=NEW]")]
@@ -25,6 +33,12 @@ pub struct Install {
 
 /// `berth uninstall`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  berth uninstall
+  berth uninstall --apply --restart
+
+Refused while pods run on a handler with berth in front. Configuration goes first, programs last.")]
 pub struct Uninstall {
     /// How far to go.
     #[command(flatten)]

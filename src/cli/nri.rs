@@ -14,6 +14,13 @@ pub const DEFAULT_NAME: &str = "berth";
 
 /// `berth nri`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  berth nri
+  berth nri --socket /run/k3s/nri/nri.sock --config /etc/berth/config.yaml
+
+SIGHUP has it read its configuration again, which it also does when the file changes. SIGTERM and SIGINT end it
+within two seconds; pins stay.")]
 pub struct Nri {
     /// The runtime's NRI socket.
     #[arg(long, value_name = "PATH", env = "BERTH_SOCKET", default_value = nri::DEFAULT_SOCKET, value_parser = absolute)]

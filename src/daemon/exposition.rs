@@ -6,7 +6,7 @@ use crate::apply::Keeper;
 use crate::door::interpose::COUNTS;
 use crate::exit::chain;
 use crate::logging::Line;
-use crate::metrics::table::{BUILD, CREATE, RECORDS, TIMINGS};
+use crate::metrics::table::{BUILD, CREATE, RECORDS, RECORDS_OTHER_CONFIG, TIMINGS};
 use crate::metrics::{BOUNDS, Doors, FAMILIES, Family, Kind, Totals};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -57,14 +57,14 @@ impl Gauges {
         Self { keeper, counted: None, totals: Arc::default(), complained: None }
     }
 
-    /// Looks, and sets the gauges. Reads files.
-    pub(super) fn refresh(&mut self) {
+    /// Looks, and sets the gauges. Reads files. `config`: the hash of the configuration in force, if one is.
+    pub(super) fn refresh(&mut self, config: Option<u64>) {
         BUILD.set(&[crate::VERSION, crate::COMMIT], 1);
         vitals::refresh();
         let read = Totals::read(&self.keeper.ledger.dir().join(COUNTS)).map_err(|error| chain(&error));
         let read = read.map(|totals| self.totals = Arc::new(totals));
         let recent = self.counted.is_some_and(|at| at.elapsed() < RECORDS_AGE);
-        let counted = if recent { Ok(()) } else { self.count_records() };
+        let counted = if recent { Ok(()) } else { self.count_records(config) };
         match read.and(counted) {
             Ok(()) => self.complained = None,
             Err(error) if self.complained.as_ref() == Some(&error) => {}
@@ -75,8 +75,11 @@ impl Gauges {
         }
     }
 
-    fn count_records(&mut self) -> Result<(), String> {
-        let counts = self.keeper.count_by_state().map_err(|error| chain(&error))?;
+    fn count_records(&mut self, config: Option<u64>) -> Result<(), String> {
+        let records = self.keeper.ledger.list().map_err(|error| chain(&error))?;
+        let other = config.map_or(0, |hash| records.under_other_config(hash));
+        RECORDS_OTHER_CONFIG.set(&[], other as u64);
+        let counts = self.keeper.count_by_state(records).map_err(|error| chain(&error))?;
         for series in RECORDS.series {
             let count = series.values.first().and_then(|state| counts.get(state));
             RECORDS.set(series.values, count.copied().unwrap_or_default());

@@ -43,6 +43,20 @@ impl Listening {
         Ok(())
     }
 
+    /// As [`Self::follow`], but where the address cannot be had, what listened before goes on. (Not at the same time: one
+    /// of the two may be the other with another host.)
+    ///
+    /// # Errors
+    /// The address cannot be had. If not even the one before can, nothing listens.
+    pub(super) async fn move_to(&mut self, configured: Option<&Address>) -> Result<(), BindError> {
+        let before = self.bound.as_ref().map(|(address, _)| address.clone());
+        let moved = self.follow(configured).await;
+        if moved.is_err() {
+            self.follow(before.as_ref()).await?;
+        }
+        moved
+    }
+
     /// Ends what listens; a socket file is gone then.
     pub(super) async fn end(&mut self) {
         if let Some((_, task)) = self.bound.take() {

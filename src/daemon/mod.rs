@@ -1,12 +1,15 @@
 //! The long-running process: wires the NRI door, the warden and the signals together, and ends in order.
 //!
 //! One thread runs everything; what may wait for a lock or scan `/proc` goes to tokio's blocking pool, which is
-//! kept small. There is one daemon per node: a second one stays passive until the first is gone.
+//! kept small, and the log has a thread of its own. There is one daemon per node: a second one stays passive until the
+//! first is gone.
 
 mod board;
 mod exposition;
+mod filewatch;
 mod listening;
 mod pulse;
+mod reload;
 mod site;
 mod vitals;
 mod warden;
@@ -19,12 +22,15 @@ use crate::door::nri::NriDoor;
 use crate::exit::{Exit, chain};
 use crate::fsutil::Lock;
 use crate::http::BindError;
+use crate::ledger::record::config_name;
 use crate::logging::Line;
 use crate::metrics;
 use crate::nri::{self, Endpoint, Identity, NriError, Options};
 use board::Board;
 use listening::Listening;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use pulse::Pulse;
+use reload::Reloader;
 use site::Pages;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +57,8 @@ pub struct Start {
     pub identity: Identity,
     /// The configuration.
     pub config: Config,
+    /// The file it is to be read from again, if one was named; else that is the default one.
+    pub config_file: Option<PathBuf>,
     /// Where health and metrics are to be read, whatever the configuration says.
     pub listen: Option<Address>,
     /// State directory.
@@ -76,6 +84,24 @@ enum DaemonError {
     Plugin(#[source] tokio::task::JoinError),
     #[error("the task that watches over the pins ended early")]
     Warden(#[source] tokio::task::JoinError),
+    #[error("the task that reloads the configuration ended early")]
+    Reload(#[source] tokio::task::JoinError),
+}
+
+/// Has SIGHUP wait for [`run`], which reloads then; without this it kills the process while that is being prepared.
+pub fn hold_hangups() {
+    mask_hangups(SigmaskHow::SIG_BLOCK);
+}
+
+fn release_hangups() {
+    mask_hangups(SigmaskHow::SIG_UNBLOCK);
+}
+
+fn mask_hangups(how: SigmaskHow) {
+    let hangup = SigSet::from(nix::sys::signal::Signal::SIGHUP);
+    if let Err(error) = nix::sys::signal::pthread_sigmask(how, Some(&hangup), None) {
+        log::warn!("{}", Line::message("SIGHUP cannot be held back or released").with("error", error));
+    }
 }
 
 /// Runs until a signal or, on an inherited socket, until the runtime hangs up.
@@ -106,6 +132,9 @@ fn run_to_the_end(start: Start) -> Result<(), DaemonError> {
 
 async fn serve(start: Start) -> Result<(), DaemonError> {
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
+    // Its handler stays with the process, and keeps what comes before the reloader listens.
+    let hangups = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
+    release_hangups();
     let identity = start.identity.to_string();
     let line = Line::message("starting")
         .with("version", crate::VERSION)
@@ -115,13 +144,13 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         .with("state_dir", start.state_dir.display())
         .with("netns_dir", start.netns_dir.display())
         .with("config", &start.config.origin)
-        .with("config_hash", format_args!("{:016x}", start.config.hash))
+        .with("config_hash", config_name(start.config.hash))
         .with("profiles", &start.config);
     log::info!("{line}");
     let keeper = Keeper::open(&start.state_dir, &start.netns_dir)?;
     let pages = Arc::new(Pages::new(endpoint(&start.endpoint), keeper.clone()));
     let mut listening = Listening::new(start.listen.clone(), Arc::<Pages>::clone(&pages));
-    let result = serve_node(start, keeper, &pages, &mut listening, &mut signals).await;
+    let result = serve_node(start, keeper, &pages, &mut listening, &mut signals, hangups).await;
     listening.end().await;
     result
 }
@@ -133,6 +162,7 @@ async fn serve_node(
     pages: &Pages,
     listening: &mut Listening,
     signals: &mut Signals,
+    hangups: Signal,
 ) -> Result<(), DaemonError> {
     let lock = keeper.ledger.lock_daemon().map_err(ApplyError::from)?;
     match listening.follow(start.config.listen.as_ref()).await {
@@ -159,6 +189,8 @@ async fn serve_node(
     door.publish_config();
     let (stop, stopped) = flag::channel(false);
     pages.serve(Arc::clone(&door), Arc::clone(&pulse));
+    let reloader = Reloader::new(start.config_file, Arc::clone(&door), keeper.ledger.clone());
+    let mut reload = tokio::spawn(reloader.run(hangups, stopped.clone()));
     let mut warden = tokio::spawn(warden::run(keeper, Arc::clone(&door), board, pulse, stopped));
     let options = Options { drain_limit: DRAIN, ..Options::default() };
     let (end_session, mut session_end) = flag::channel(false);
@@ -172,13 +204,16 @@ async fn serve_node(
         }
         ended = &mut plugin => ended.map_err(DaemonError::Plugin).and_then(|result| Ok(result?)),
         ended = &mut warden => ended.map_err(DaemonError::Warden),
-        error = follow(listening, &mut listen) => Err(error.into()),
+        ended = &mut reload => ended.map_err(DaemonError::Reload),
+        () = follow(listening, &mut listen) => Ok(()),
     };
     // In order: no new events, then no new releases. Receivers that are gone have ended already.
     end_session.send_replace(true);
     end("events were still in progress; ended all the same", DRAIN, plugin).await;
     stop.send_replace(true);
     end("a pass over the pins was still in progress; the next start finishes it", DRAIN / 3, warden).await;
+    // Before the lock: whoever takes it over binds the same address.
+    listening.end().await;
     result
 }
 
@@ -196,18 +231,17 @@ fn endpoint(endpoint: &Endpoint) -> String {
     }
 }
 
-/// Listens where the configurations say that come to be in force; ends with the first error.
-async fn follow(listening: &mut Listening, listen: &mut flag::Receiver<Option<Address>>) -> BindError {
-    loop {
-        if listen.changed().await.is_err() {
-            // The door has gone, and nothing comes to be in force any more.
-            return std::future::pending().await;
-        }
+/// Listens where the configurations say that come to be in force. What cannot be had there ends no daemon that works.
+async fn follow(listening: &mut Listening, listen: &mut flag::Receiver<Option<Address>>) {
+    while listen.changed().await.is_ok() {
         let address = listen.borrow_and_update().clone();
-        if let Err(error) = listening.follow(address.as_ref()).await {
-            return error;
+        if let Err(error) = listening.move_to(address.as_ref()).await {
+            let line = Line::message("health and metrics stay where they were").with("error", chain(&error));
+            log::error!("{line}");
         }
     }
+    // The door has gone, and nothing comes to be in force any more.
+    std::future::pending().await
 }
 
 /// Waits until another daemon has ended and this is the node's only one; `None` if a signal came first.
@@ -224,7 +258,8 @@ async fn turn(keeper: &Keeper, signals: &mut Signals) -> Result<Option<Lock>, Da
     }
 }
 
-/// The signals that end the daemon.
+/// The signals that end the daemon. A second one does not end it sooner: what has begun is finished, and two seconds are
+/// all that takes.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -235,7 +270,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// The next one, by name.
+    /// The next one to end, by name.
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

@@ -4,7 +4,7 @@ use super::exposition::{self, Format};
 use super::pulse::{LATE, Pulse};
 use crate::apply::Keeper;
 use crate::door::nri::NriDoor;
-use crate::finding::{Finding, Grade};
+use crate::finding::{self, Finding, Grade};
 use crate::http::{Page, Site};
 use async_trait::async_trait;
 use std::sync::{Arc, OnceLock};
@@ -37,7 +37,10 @@ impl Pages {
 
     fn readiness(&self) -> Page {
         readiness(&match self.serving.get() {
-            Some((door, _)) => door.readiness().findings(&self.endpoint),
+            Some((door, _)) => {
+                let serving = Finding::pass(DAEMON, format!("pid {} serves this node", std::process::id()));
+                [vec![serving], door.readiness().findings(&self.endpoint)].concat()
+            }
             None => vec![passive()],
         })
     }
@@ -45,8 +48,9 @@ impl Pages {
     /// Nothing of it is done on the event loop.
     async fn metrics(&self, format: Format) -> Page {
         let mut gauges = Arc::clone(&self.gauges).lock_owned().await;
+        let config = self.serving.get().map(|(door, _)| door.config().hash);
         let rendered = tokio::task::spawn_blocking(move || {
-            gauges.refresh();
+            gauges.refresh(config);
             exposition::render(format, gauges.totals())
         });
         match rendered.await {
@@ -69,6 +73,9 @@ impl Site for Pages {
     }
 }
 
+/// The name of the finding about the process.
+const DAEMON: &str = "daemon";
+
 /// That this is answered shows that the event loop turns. `beat`: how long ago the warden was seen, if there is one.
 fn health(beat: Option<Duration>) -> Page {
     match beat {
@@ -83,13 +90,12 @@ fn health(beat: Option<Duration>) -> Page {
 /// Ready unless something fails; each finding on a line.
 fn readiness(findings: &[Finding]) -> Page {
     let fails = findings.iter().any(|finding| finding.grade == Grade::Fail);
-    let lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
-    Page::text(if fails { 503 } else { 200 }, lines)
+    Page::text(if fails { 503 } else { 200 }, finding::lines(findings))
 }
 
 fn passive() -> Finding {
     let hint = "that one's readiness counts for the node; end one of the two if this is not a handover";
-    Finding::fail("one-daemon", "another berth daemon serves this node, and this one is passive until it ends", hint)
+    Finding::fail(DAEMON, "another berth daemon serves this node, and this one is passive until it ends", hint)
 }
 
 #[cfg(test)]
@@ -110,10 +116,7 @@ mod tests {
     fn it_is_ready_unless_a_finding_fails() {
         let warned = [Finding::pass("a", "is so"), Finding::warn("b", "is not", "do"), Finding::skip("c", "unseen")];
         let page = readiness(&warned);
-        assert_eq!(
-            (page.status, page.body.as_str()),
-            (200, "PASS a: is so\nWARN b: is not (hint: do)\nSKIP c: unseen\n")
-        );
+        assert_eq!((page.status, page.body), (200, finding::lines(&warned)));
         assert_eq!(readiness(&[passive()]).status, 503);
     }
 }

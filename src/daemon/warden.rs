@@ -7,6 +7,7 @@ use crate::apply::{ApplyError, Keeper, Mode, Outcome, Settled, Settlement, Which
 use crate::door::count;
 use crate::door::nri::NriDoor;
 use crate::exit::chain;
+use crate::ledger::STALE;
 use crate::lifecycle::Why;
 use crate::logging::Line;
 use crate::metrics::table::{ORPHANS_REMOVED, PIN_FAILURES, PINS_HEALED};
@@ -30,13 +31,11 @@ const TICK_UNWATCHED: Duration = Duration::from_secs(5);
 /// How often pins are looked at that will go: tasks end without telling.
 const TICK_DRAINING: Duration = Duration::from_secs(1);
 
-/// Temporary files this old belong to writers that were killed.
-const STALE: Duration = Duration::from_secs(60);
-
 /// How many new sources are watched before events are let in between.
 const BATCH: usize = 64;
 
 struct Warden {
+    pulse: Arc<Pulse>,
     keeper: Keeper,
     door: Arc<NriDoor>,
     watch: Watch,
@@ -70,6 +69,7 @@ pub(super) async fn run(
 ) {
     let now = Instant::now();
     let mut warden = Warden {
+        pulse,
         keeper,
         door,
         watch: Watch::default(),
@@ -89,9 +89,9 @@ pub(super) async fn run(
             noticed = warden.watch.next() => Occasion::Noticed(noticed),
             () = tokio::time::sleep_until(tick.into()) => Occasion::Tick,
         };
-        pulse.beat();
+        warden.pulse.beat();
         warden.on(occasion).await;
-        pulse.beat();
+        warden.pulse.beat();
     }
 }
 
@@ -151,7 +151,7 @@ impl Warden {
     /// `pods`, and whose end cannot be seen, is noted as removed: nobody else will say so any more.
     async fn catch_up(&mut self, pods: HashSet<PinName>) {
         let started = Instant::now();
-        let (caught_up, scope) = (self.door.catch_up().await, self.door.scope());
+        let (caught_up, scope) = (self.door.catch_up(|| self.pulse.beat()).await, self.door.scope());
         let (keeper, seen) = (self.keeper.clone(), self.seen.clone());
         let missing = tokio::task::spawn_blocking(move || keeper.unobservable_and_absent(&scope, &pods, &seen)).await;
         match missing {
@@ -232,7 +232,7 @@ impl Warden {
     }
 
     fn note_one(&mut self, settled: &Settled) -> Option<PinName> {
-        let Settled { name, record, outcome } = settled;
+        let Settled { name, record, outcome, .. } = settled;
         let was_draining = self.draining.remove(name);
         let line = |event| {
             let line = Line::event(event).with("pin", name);

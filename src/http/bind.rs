@@ -97,7 +97,10 @@ impl Listener {
             Address::Tcp(at) => tcp(*at)?,
             // Where there is no IPv6 the socket is not to be had at all.
             Address::Port(port) => {
-                tcp((Ipv6Addr::UNSPECIFIED, *port).into()).or_else(|_| tcp((Ipv4Addr::UNSPECIFIED, *port).into()))?
+                tcp((Ipv6Addr::UNSPECIFIED, *port).into()).or_else(|error| match error.is_in_use() {
+                    true => Err(error),
+                    false => tcp((Ipv4Addr::UNSPECIFIED, *port).into()),
+                })?
             }
             Address::Unix(path) => {
                 clear(path, address)?;

@@ -27,6 +27,9 @@ use std::time::Duration;
 /// Where the state is kept unless told otherwise. It lives as long as the machine is up, like the pins.
 pub const DEFAULT_DIR: &str = "/run/berth";
 
+/// What is this old and was left by a process belongs to one that was killed.
+pub const STALE: Duration = Duration::from_secs(60);
+
 /// A record has a few hundred bytes.
 const MAX_RECORD: u64 = 64 << 10;
 
@@ -54,6 +57,12 @@ pub enum LedgerError {
         /// Why.
         source: RecordError,
     },
+    /// A file that is not one of its own. It is left as it is.
+    #[error("{}: not a file that berth makes", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// Somebody else has held a sandbox's lock for as long as was waited.
     #[error("lock of {name} is held by another berth for more than {} ms", waited.as_millis())]
     Busy {
@@ -64,6 +73,25 @@ pub enum LedgerError {
     },
 }
 
+/// What a killed process left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stale {
+    /// A file that was about to be renamed.
+    Temp(PathBuf),
+    /// The lock of a pin that was never made.
+    Lock(PathBuf),
+}
+
+impl Stale {
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Temp(path) | Self::Lock(path) => path,
+        }
+    }
+}
+
 /// All records, and what in the directory is none.
 #[derive(Debug, Default)]
 pub struct Listing {
@@ -71,6 +99,16 @@ pub struct Listing {
     pub records: Vec<(PinName, Record)>,
     /// Files that could not be read, each with its reason. They are left as they are.
     pub unreadable: Vec<LedgerError>,
+}
+
+impl Listing {
+    /// How many records were made under a configuration other than the one of this hash. (Their pins stay: the lifecycle
+    /// rule asks no configuration.)
+    #[must_use]
+    pub fn under_other_config(&self, hash: u64) -> usize {
+        let this = record::config_name(hash);
+        self.records.iter().filter(|(_, record)| record.config != this).count()
+    }
 }
 
 /// The open ledger.
@@ -94,19 +132,18 @@ impl Ledger {
         Ok(Self { dir: dir.to_owned() })
     }
 
-    /// Opens the ledger in `dir` to read it, and makes nothing; `Ok(None)` if there is none.
+    /// Opens the ledger in `dir` to read it, and makes nothing: where there is none, it reads as an empty one.
     ///
     /// # Errors
     /// As [`Ledger::open`].
-    pub fn open_existing(dir: &Path) -> Result<Option<Self>, LedgerError> {
+    pub fn existing(dir: &Path) -> Result<Self, LedgerError> {
         for dir in [dir.to_owned(), dir.join("sandboxes")] {
             match check_owner(&dir) {
-                Ok(()) => {}
-                Err(LedgerError::File(error)) if error.is_not_found() => return Ok(None),
-                Err(error) => return Err(error),
+                Err(LedgerError::File(error)) if error.is_not_found() => {}
+                checked => checked?,
             }
         }
-        Ok(Some(Self { dir: dir.to_owned() }))
+        Ok(Self { dir: dir.to_owned() })
     }
 
     /// The state directory.
@@ -175,7 +212,7 @@ impl Ledger {
                     Err(error) => listing.unreadable.push(error),
                 },
                 _ if file.to_string_lossy().starts_with(TEMP_PREFIX) => {}
-                _ => listing.unreadable.push(foreign(&path)),
+                _ => listing.unreadable.push(LedgerError::Foreign { path }),
             }
         }
         listing.records.sort_by(|a, b| a.0.cmp(&b.0));
@@ -187,7 +224,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Busy`] when somebody else holds it all that time.
     pub fn lock(&self, name: &PinName, patience: Duration) -> Result<Lock, LedgerError> {
-        Lock::take(&self.dir.join("locks").join(name.as_str()), patience)?
+        Lock::take(&self.lock_path(name), patience)?
             .ok_or_else(|| LedgerError::Busy { name: name.clone(), waited: patience })
     }
 
@@ -205,39 +242,65 @@ impl Ledger {
         self.dir.join("netns.lock")
     }
 
-    /// Removes what killed processes left and nobody will look for: temporary files older than `age`, and locks of
-    /// pins without a record. Returns how many.
+    /// What killed processes left and nobody will look for: temporary files older than `age`, and locks of pins without a
+    /// record.
     ///
     /// # Errors
-    /// A directory cannot be read, or a file cannot be removed.
-    pub fn sweep(&self, age: Duration) -> Result<usize, LedgerError> {
-        let mut swept = 0;
-        for file in self.files("sandboxes")? {
-            let path = self.dir.join("sandboxes").join(&file);
-            let is_temp = file.to_string_lossy().starts_with(TEMP_PREFIX);
-            if is_temp && is_old(&path, age) && fsutil::remove_file(&path)? {
-                swept += 1;
+    /// A directory cannot be read.
+    pub fn stale(&self, age: Duration) -> Result<Vec<Stale>, LedgerError> {
+        let mut stale = Vec::new();
+        for dir in ["", "sandboxes"] {
+            let temps = self.files(dir)?.into_iter().filter(|file| file.to_string_lossy().starts_with(TEMP_PREFIX));
+            stale.extend(temps.map(|file| Stale::Temp(self.dir.join(dir).join(file))));
+        }
+        let names = self.files("locks")?.into_iter().filter_map(|file| PinName::parse(file.to_str()?).ok());
+        stale.extend(names.filter(|name| !self.path(name).exists()).map(|name| Stale::Lock(self.lock_path(&name))));
+        stale.retain(|stale| is_old(stale.path(), age));
+        Ok(stale)
+    }
+
+    /// Removes one of those. `Ok(false)` if it is gone already, or somebody holds the lock or has written its record.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove_stale(&self, stale: &Stale) -> Result<bool, LedgerError> {
+        match stale {
+            Stale::Temp(path) => Ok(fsutil::remove_file(path)?),
+            Stale::Lock(path) => {
+                let name = path.file_name().and_then(|name| PinName::parse(name.to_str()?).ok());
+                let Some((name, lock)) = name.zip(Lock::take(path, Duration::ZERO)?) else { return Ok(false) };
+                if self.path(&name).exists() {
+                    return Ok(false);
+                }
+                lock.remove()?;
+                Ok(true)
             }
         }
-        for file in self.files("locks")? {
-            let path = self.dir.join("locks").join(&file);
-            let name = file.to_str().and_then(|name| PinName::parse(name).ok());
-            let Some(name) = name.filter(|_| is_old(&path, age)) else { continue };
-            if !self.path(&name).exists()
-                && let Some(lock) = Lock::take(&path, Duration::ZERO)?
-                && !self.path(&name).exists()
-            {
-                lock.remove()?;
-                swept += 1;
-            }
+    }
+
+    /// Removes all of those. Returns how many.
+    ///
+    /// # Errors
+    /// As [`Ledger::stale`] and [`Ledger::remove_stale`].
+    pub fn sweep(&self, age: Duration) -> Result<usize, LedgerError> {
+        let mut swept = 0;
+        for stale in self.stale(age)? {
+            swept += usize::from(self.remove_stale(&stale)?);
         }
         Ok(swept)
     }
 
-    /// The names in one of its directories.
+    fn lock_path(&self, name: &PinName) -> PathBuf {
+        self.dir.join("locks").join(name.as_str())
+    }
+
+    /// The names in one of its directories; none where that is not there.
     fn files(&self, dir: &str) -> Result<Vec<OsString>, LedgerError> {
         let dir = self.dir.join(dir);
-        let entries = std::fs::read_dir(&dir).map_err(FileError::new("list", &dir))?;
+        let entries = match std::fs::read_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(FileError::new("list", &dir))?,
+        };
         let names: io::Result<Vec<_>> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
         Ok(names.map_err(FileError::new("list", &dir))?)
     }
@@ -257,10 +320,6 @@ fn read(path: &Path) -> Result<Option<Record>, LedgerError> {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn foreign(path: &Path) -> LedgerError {
-    FileError::new("read", path)(io::Error::new(io::ErrorKind::InvalidData, "not a file that berth makes")).into()
 }
 
 fn make(dir: &Path) -> Result<(), LedgerError> {

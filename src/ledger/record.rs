@@ -13,6 +13,12 @@ pub const VERSION: u32 = 1;
 /// The oldest version it reads.
 const OLDEST: u32 = 1;
 
+/// How a configuration of this hash is named in [`Record::config`], and in the log.
+#[must_use]
+pub fn config_name(hash: u64) -> String {
+    format!("{hash:016x}")
+}
+
 /// A file as the kernel names it. Comparable only while something keeps the file alive: numbers are reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
@@ -72,6 +78,9 @@ pub struct Record {
     pub handler: String,
     /// The door that pinned.
     pub door: String,
+    /// Further doors that have acted on the pod and found the pin right, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doors: Vec<String>,
     /// The profile under which it did.
     pub profile: String,
     /// What had been decided, in a word.
@@ -111,12 +120,35 @@ pub enum RecordError {
     TooOld(u32),
 }
 
+impl RecordError {
+    /// Whether it is another berth's to read, and no fault.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer(_))
+    }
+}
+
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
 }
 
 impl Record {
+    /// Every door that has acted on the pod, the one that pinned first.
+    #[must_use]
+    pub fn doors(&self) -> Vec<&str> {
+        std::iter::once(&self.door).chain(&self.doors).map(String::as_str).collect()
+    }
+
+    /// This record, with `door` among those that have acted on the pod.
+    #[must_use]
+    pub fn with_door(mut self, door: &str) -> Self {
+        if !self.doors().contains(&door) {
+            self.doors.push(door.to_owned());
+        }
+        self
+    }
+
     /// The bytes of the record.
     ///
     /// # Errors
@@ -158,6 +190,7 @@ pub(crate) mod tests {
             pod: Pod { namespace: "ns".into(), name: "web".into(), uid: "u1".into() },
             handler: "kata".into(),
             door: "nri".into(),
+            doors: vec!["runtime".into()],
             profile: "default".into(),
             verdict: "identity-and-netns".into(),
             config: "0123456789abcdef".into(),
@@ -207,6 +240,15 @@ pub(crate) mod tests {
         assert_eq!(String::from_utf8(record.encode().expect("encode")).expect("utf-8"), FIRST);
         let older = FIRST.replacen("\"version\":1", "\"version\":0", 1);
         assert!(matches!(Record::decode(older.as_bytes()), Err(RecordError::TooOld(0))));
+    }
+
+    #[test]
+    fn further_doors_come_once_each_and_no_earlier_build_has_to_know_them() {
+        let record = Record::decode(FIRST.as_bytes()).expect("readable");
+        let record = record.with_door("runtime").with_door("nri").with_door("nri");
+        assert_eq!(record.doors(), ["runtime", "nri"]);
+        let text = String::from_utf8(record.encode().expect("encode")).expect("utf-8");
+        assert_eq!(text.replacen(r#""doors":["nri"],"#, "", 1), FIRST);
     }
 
     #[test]

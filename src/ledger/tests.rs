@@ -111,9 +111,12 @@ fn there_is_one_daemon() {
 }
 
 #[test]
-fn no_ledger_reads_as_none() {
+fn no_ledger_reads_as_an_empty_one_and_none_is_made() {
     let dir = tempfile::tempdir().expect("dir");
-    assert!(Ledger::open_existing(&dir.path().join("absent")).expect("ok").is_none());
+    let absent = dir.path().join("absent");
+    let ledger = Ledger::existing(&absent).expect("ok");
+    assert!(ledger.list().expect("list").records.is_empty());
+    assert!(ledger.get(&name("berth-a")).expect("get").is_none() && !absent.exists());
 }
 
 #[test]

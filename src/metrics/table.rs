@@ -88,7 +88,7 @@ families! {
         "Whether berth is ready: registered, synchronized, and its pins reach the engine.",
         [[]];
     UNADJUSTED = Gauge by Daemon "berth_containers_unadjusted" []:
-        "Containers of selected pods that were at the last Synchronize without the identity their profile writes, less those of pods removed since: they were created while berth was away.",
+        "Containers of selected pods that were at the last Synchronize without the identity their profile writes, less those of pods removed since: they were created while berth was away. Those behind a wrapped OCI runtime are not looked at.",
         [[]];
     SWAPS_NOT_APPLIED = Gauge by Daemon "berth_swaps_not_applied" []:
         "Containers with identity that the runtime listed at the last Synchronize with another network namespace path than the pin of their pod, less those of pods removed since.",
@@ -99,6 +99,18 @@ families! {
     BUILD = Gauge by Daemon "berth_build_info" ["version", "commit"]:
         "The version of berth and the commit that it was built from; always 1.",
         [[crate::VERSION, crate::COMMIT]];
+    CONFIG_HASH = Gauge by Daemon "berth_config_hash" []:
+        "The first 48 bits of the hash of the configuration in force, to compare nodes by; the log and records have all of it.",
+        [[]];
+    CONFIG_GOOD = Gauge by Daemon "berth_config_last_reload_successful" []:
+        "Whether the configuration was good when it was last read; if not, the one before it is in force.",
+        [[]];
+    CONFIG_RELOADS = Counter by Daemon "berth_config_reloads_total" ["result"]:
+        "Configurations that were read while the daemon ran and were another, or could not be read or had mistakes.",
+        [["ok"], ["failed"]];
+    RECORDS_OTHER_CONFIG = Gauge by Daemon "berth_records_other_config" []:
+        "Records that were made under a configuration other than the one in force.",
+        [[]];
     CPU_SECONDS = CounterOfMicros by Daemon "process_cpu_seconds_total" []:
         "Total user and system CPU time spent in seconds.",
         [[]];
@@ -114,13 +126,6 @@ families! {
     START_TIME = Gauge by Daemon "process_start_time_seconds" []:
         "Start time of the process since unix epoch in seconds.",
         [[]];
-    CONFIG_HASH = Gauge by Daemon "berth_config_hash" []:
-        "The first 48 bits of the hash of the configuration in force, to compare nodes by; the log and records have all of it.",
-        [[]];
-    CONFIG_GOOD = Gauge by Daemon "berth_config_last_reload_successful" []:
-        "Whether the configuration was good when it was last read; if not, the one before it is in force.",
-        [[]];
-    // Here belongs what the reload of the configuration counts.
 }
 
 /// The histogram's series, those of [`REQUESTS`] in the same order.

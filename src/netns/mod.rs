@@ -15,11 +15,13 @@
 
 mod create;
 mod dir;
+mod enter;
 mod error;
 mod handle;
 mod mountinfo;
 mod reach;
 mod store;
+mod sysfs;
 mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -31,4 +33,5 @@ pub use error::NetnsError;
 pub use handle::{Netns, NetnsId, Peek, host_ids, id_of};
 pub use reach::{Reach, reach, shared};
 pub use store::{Listing, Pin, PinState, Released, Sharing, Store};
-pub use tasks::{InUse, Occupancy, comm, in_use};
+pub use sysfs::show_own_sysfs;
+pub use tasks::{InUse, Occupancy, arguments, comm, in_use};

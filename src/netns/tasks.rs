@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -141,8 +142,30 @@ pub fn in_use(proc: &Path) -> Result<InUse> {
 /// The command name of a process, for reports. `None` when it is gone or cannot be read.
 #[must_use]
 pub fn comm(proc: &Path, pid: i32) -> Option<String> {
-    let name = fs::read(proc.join(pid.to_string()).join("comm")).ok()?;
-    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+    let name = start_of(proc, pid, "comm")?;
+    Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
+}
+
+/// The command line of a process, for reports, as far as its first 4 KiB go; none of a kernel thread, of one that is
+/// gone or cannot be read. It is what the process says of itself.
+#[must_use]
+pub fn arguments(proc: &Path, pid: i32) -> Vec<String> {
+    let line = start_of(proc, pid, "cmdline").unwrap_or_default();
+    let line = line.strip_suffix(&[0]).unwrap_or(&line);
+    if line.is_empty() {
+        return Vec::new();
+    }
+    line.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// How much is read of a file that a process fills as it likes.
+const MOST_OF_A_FILE: u64 = 4096;
+
+fn start_of(proc: &Path, pid: i32, file: &str) -> Option<Vec<u8>> {
+    let file = fs::File::open(proc.join(pid.to_string()).join(file)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(MOST_OF_A_FILE).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 fn process(root: &OwnedFd, pid: i32, found: &mut InUse) -> std::result::Result<(), Errno> {

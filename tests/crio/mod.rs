@@ -14,7 +14,9 @@ mod forged;
 mod gvisor;
 mod install;
 mod interposed;
+mod listener;
 mod nri;
+mod operate;
 mod readme;
 mod restart;
 mod restored;
@@ -30,7 +32,13 @@ const LOG: &str = "/run/berth/interpose.log";
 /// The daemon, with the configuration that the interposers have.
 #[track_caller]
 fn start_berth(rig: &Rig) -> Process {
-    rig.berth().config(&berths_config()).start()
+    start_berth_with(rig, &[])
+}
+
+/// As [`start_berth`], with further arguments.
+#[track_caller]
+fn start_berth_with(rig: &Rig, args: &[&str]) -> Process {
+    rig.berth().config(&berths_config()).args(args).start()
 }
 
 /// A pod called `web` with a server in it, and a client.

@@ -39,18 +39,28 @@ pub(crate) struct Berth {
 
 impl Berth {
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_under(&[], args)
+    }
+
+    /// As `start`, by a program that becomes berth.
+    pub(crate) fn start_under(before: &[&str], args: &[&str]) -> Self {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = PathBuf::from(format!("/run/berth-{number}.log"));
-        let child = Command::new(env!("CARGO_BIN_EXE_berth"))
-            .args(["nri", "--socket", SOCKET])
-            .args(args)
-            .env("BERTH_LOG", "info")
-            .stdin(Stdio::null())
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
+        let child = Self::spawn(before, args, fs::File::create(&log).unwrap());
         Self { child, log }
+    }
+
+    /// As `start`, with this standard error; its log is not for the test.
+    pub(crate) fn start_saying(stderr: impl Into<Stdio>, args: &[&str]) -> Self {
+        Self { child: Self::spawn(&[], args, stderr), log: PathBuf::from("/dev/null") }
+    }
+
+    fn spawn(before: &[&str], args: &[&str], stderr: impl Into<Stdio>) -> Child {
+        let line = [before, &[env!("CARGO_BIN_EXE_berth"), "nri", "--socket", SOCKET], args].concat();
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).env("BERTH_LOG", "info").stdin(Stdio::null()).stderr(stderr);
+        command.spawn().unwrap()
     }
 
     /// As `start`, with this configuration.

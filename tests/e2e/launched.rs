@@ -3,6 +3,7 @@
 use super::{assert_identity, assert_networked, assert_nothing_left};
 use crate::rig::berth::binary;
 use crate::rig::containerd::VM;
+use crate::rig::listener::LISTEN;
 use crate::rig::{IDLE, Rig};
 
 const PLUGIN: &str = "/run/rig/nri/plugins/10-berth";
@@ -13,7 +14,8 @@ const LOG: &str = "/run/berth/berth.log";
 fn berth_launched_by_containerd_from_its_plugin_directory_does_the_same() {
     let mut rig = Rig::furnished();
     std::fs::copy(binary(), rig.path(PLUGIN)).expect("install the plugin");
-    rig.write(CONFIG, "profiles: [{name: launched, annotations: {example.com/pod: '{pod.name}'}}]\n");
+    let config = "profiles: [{name: launched, annotations: {example.com/pod: '{pod.name}'}}]\n";
+    rig.write(CONFIG, &format!("{config}listen: {LISTEN}\n"));
     // Its CRI service is not ready before the plugins are.
     rig.start_engine();
 
@@ -22,6 +24,9 @@ fn berth_launched_by_containerd_from_its_plugin_directory_does_the_same() {
     assert_identity(&rig, &pod, "web", &container);
     assert_networked(&rig, &pod, &container);
     assert_eq!(rig.annotations(&container)["example.com/pod"], "web", "the configuration that the runtime handed over");
+
+    rig.await_ready(200);
+    assert_eq!(rig.metrics()["berth_ready"], 1.0);
 
     // containerd gives its plugins no standard error.
     let log = std::fs::read_to_string(rig.path(LOG)).expect("read the log");

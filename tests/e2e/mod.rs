@@ -19,11 +19,13 @@ mod launched;
 mod lifecycle;
 mod listener;
 mod made;
+mod operate;
 mod other_plugin;
 mod plain;
 mod reach;
 mod readme;
 mod recorded;
+mod reload;
 mod restart;
 
 use crate::rig::Rig;

@@ -36,9 +36,14 @@ pub(crate) fn get(path: &str) -> Reply {
     try_get(TCP, path).unwrap()
 }
 
-/// Waits until it answers with this status.
+/// A text without what makes columns of it.
+pub(crate) fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Waits until it answers with this status; what it says, squeezed.
 pub(crate) async fn answers(at: &str, path: &str, status: u16) -> String {
-    let asked = || try_get(at, path).ok().filter(|reply| reply.status == status).map(|reply| reply.body);
+    let asked = || try_get(at, path).ok().filter(|reply| reply.status == status).map(|reply| squeezed(&reply.body));
     eventually(&format!("{path} at {at} answers {status}"), asked).await
 }
 

@@ -121,7 +121,9 @@ isolated! {
                     assert!(samples()["process_resident_memory_bytes"] > 0.0);
                 }
             }
-            assert_eq!(berth.log().matches("metrics are not complete").count(), 2, "{}", berth.log());
+            let complaints = || berth.log().matches("metrics are not complete").count();
+            eventually("both complaints", || (complaints() >= 2).then_some(())).await;
+            assert_eq!(complaints(), 2, "{}", berth.log());
             fs::remove_file("/run/berth/interpose.counts").unwrap();
             fs::write("/run/berth/interpose.counts", "identity_contradictions=nonsense\n=\nx\n\u{fffd}=3\npins_healed=7\n").unwrap();
             let seen = samples();

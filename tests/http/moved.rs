@@ -91,6 +91,10 @@ isolated! {
                 moved.until(name).await;
             }
 
+            fs::write("/run/config.yaml", format!("{CONFIG}# another\n")).unwrap();
+            for name in ["berth_config_reloads_total", "berth_records_other_config"] {
+                moved.until(name).await;
+            }
             let dir = bundle("s2", &containerd("sandbox", "s2"), &network(&Pod::new("s2").file));
             assert_delegated(&create(&wrapped, &dir, "s2"));
             for name in ["process_cpu_seconds_total", "berth_records"] {

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use crate::client::{TCP, UNIX, answers, get, listening, loopback, try_get};
 use crate::fake_runtime::{FakeRuntime, Profile};
 use crate::isolated;
-use crate::node::{Berth, SOCKET, block_on, command, ready};
+use crate::node::{Berth, SOCKET, block_on, command, eventually, ready};
 
 const PATH: &str = "/run/http.sock";
 
@@ -50,7 +50,7 @@ isolated! {
             answers("127.0.0.1:9471", "/healthz", 200).await;
             assert!(try_get("127.0.0.1:9470", "/healthz").is_err());
             assert_eq!(try_get("[::1]:9471", "/healthz").unwrap().status, 200);
-            assert!(berth.log().contains("listen=[::]:9471 note="), "{}", berth.log());
+            berth.logged("listen=[::]:9471 note=").await;
             berth.kill().await;
         });
         let mut variable = std::process::Command::new(env!("CARGO_BIN_EXE_berth"));
@@ -68,6 +68,26 @@ isolated! {
             answers("127.0.0.1:9470", "/readyz", 200).await;
             assert!(try_get("127.0.0.1:9471", "/healthz").is_err(), "the one that holds no more");
         });
+    }
+
+    fn a_reload_says_where_and_what_cannot_be_had_there_ends_nothing() {
+        loopback();
+        let taken = TcpListener::bind("127.0.0.1:9472").unwrap();
+        block_on(async {
+            let start = || Berth::configured("listen: 127.0.0.1:9470\n");
+            let (_runtime, _session, berth) = ready(Profile::containerd_2_3(), start).await;
+            answers("127.0.0.1:9470", "/readyz", 200).await;
+            // The same port, on every address.
+            fs::write("/run/config.yaml", "listen: :9470\n").unwrap();
+            berth.logged("note=\"whoever reaches this address can read them\"").await;
+            answers("127.0.0.1:9470", "/readyz", 200).await;
+            fs::write("/run/config.yaml", "listen: 127.0.0.1:9472\n").unwrap();
+            berth.logged("msg=\"health and metrics stay where they were\" error=\"listen at 127.0.0.1:9472: another process").await;
+            answers("127.0.0.1:9470", "/readyz", 200).await;
+            fs::write("/run/config.yaml", "profiles: []\n").unwrap();
+            eventually("nothing listens", || try_get("127.0.0.1:9470", "/healthz").is_err().then_some(())).await;
+        });
+        drop(taken);
     }
 
     fn a_socket_file_is_for_root_alone_answers_and_goes_with_the_daemon() {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
+
 use crate::client::{TCP, answers, connect, get, listening, raw, rest};
 use crate::fake_runtime::Profile;
 use crate::isolated;
@@ -91,6 +93,43 @@ isolated! {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
+        });
+    }
+
+    fn a_state_directory_that_hangs_costs_metrics_and_nothing_else() {
+        block_on(async {
+            let (_runtime, session, berth) = ready(Profile::containerd_2_3(), listening).await;
+            let pod = Pod::new("s1");
+            session.create_container(pod.message.clone(), pod.container()).await.unwrap();
+            assert_eq!(get("/metrics").status, 200);
+            let threads = || std::fs::read_dir(format!("/proc/{}/task", berth.pid())).unwrap().count();
+            let before = threads();
+            // Whoever opens it now waits until somebody answers for it.
+            let flags = InitFlags::FAN_CLASS_CONTENT | InitFlags::FAN_NONBLOCK;
+            let gate = Fanotify::init(flags, EventFFlags::O_RDONLY).unwrap();
+            let mask = MaskFlags::FAN_OPEN_PERM | MaskFlags::FAN_ONDIR;
+            gate.mark(MarkFlags::FAN_MARK_ADD, mask, nix::fcntl::AT_FDCWD, Some("/run/berth/sandboxes")).unwrap();
+            // The count of records is good for five seconds; then it is made anew.
+            let hangs = || {
+                let scrape = std::thread::spawn(|| raw(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"));
+                std::thread::sleep(Duration::from_millis(300));
+                (!scrape.is_finished()).then_some(scrape)
+            };
+            let mut waiting = vec![eventually("the next count hangs", hangs).await];
+            waiting.extend((0..8).map(|_| std::thread::spawn(|| raw(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"))));
+            let started = Instant::now();
+            for _ in 0..20 {
+                assert_eq!(get("/healthz").status, 200);
+                let answer = session.create_container(pod.message.clone(), pod.container()).await.unwrap();
+                assert!(swapped(&answer).is_some());
+            }
+            assert!(started.elapsed() < Duration::from_millis(1600), "{:?}", started.elapsed());
+            assert!(waiting.iter().all(|scrape| !scrape.is_finished()), "nobody is answered meanwhile");
+            assert!(threads() <= before + 1, "one thread waits for all of them");
+            drop(gate);
+            for scrape in waiting {
+                assert!(scrape.join().unwrap().contains("berth_records{state=\"pinned\"} 1"));
+            }
         });
     }
 

@@ -1,5 +1,7 @@
 //! Pods: who their containers are, which network they share, and what becomes of it.
 
+use serde_json::Value;
+
 use super::node::{DefaultCgroup, IDLE, Node, SERVE};
 use super::{assert_identity, assert_joined_pin, assert_not_stamped};
 use crate::rig::wait::eventually;
@@ -23,10 +25,26 @@ fn two_containers_of_a_pod_carry_its_identity_and_share_its_pinned_network() {
     let address = node.inspect(&pod.infra, "{{.NetworkSettings.IPAddress}}");
     node.rig.ping_from_node(&address).expect("the pod answers to the node's ping");
 
+    assert_inspected(&node, &pod.infra, [&server, &client], &address);
+
     node.podman(&["pod", "rm", "--force", "--time", "0", &pod.name]);
     // podman tells nobody.
     assert!(node.pin(&pod.infra).is_some(), "there was no occasion, and still the pin is gone");
     node.assert_gc_leaves_nothing();
+}
+
+/// podman's pods have no name that berth would know; they are found by the id of the infra container.
+#[track_caller]
+fn assert_inspected(node: &Node, infra: &str, members: [&String; 2], address: &str) {
+    let output = node.rig.berth_command(&["inspect", &infra[..12], "-o", "json"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let containers = report["containers"].as_array().expect("a list");
+    let ids: Vec<_> = containers.iter().filter_map(|found| found["id"].as_str()).collect();
+    assert_eq!((ids.len(), ids[0]), (3, infra));
+    assert!(members.iter().all(|member| ids.contains(&member.as_str())), "{ids:?}");
+    assert!(containers.iter().all(|found| found["written"] == serde_json::json!({})), "{containers:#?}");
+    assert!(report["network"].to_string().contains(&format!("\"{address}/")), "{report:#}");
 }
 
 #[test]

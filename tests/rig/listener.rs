@@ -19,11 +19,12 @@ impl Rig {
         ask(&Address::Unix(self.path(socket)), path, Duration::from_secs(10)).ok()
     }
 
-    /// Waits until /readyz answers with this status; what it says.
+    /// Waits until /readyz answers with this status; what it says, on one line.
     #[track_caller]
     pub(crate) fn await_ready(&self, status: u16) -> String {
         let asked = || self.page("/readyz").filter(|reply| reply.status == status);
-        eventually(&format!("/readyz answers {status}"), asked).body
+        let body = eventually(&format!("/readyz answers {status}"), asked).body;
+        body.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// The metrics, by name with labels.

@@ -3,10 +3,19 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use serde_json::{Map, Value};
 
 use super::node::{HANDLERS, Node, PATH, Version};
 use super::{assert_joined, run_pod};
 use crate::rig::{IDLE, SERVE};
+
+/// What both versions write of a record. The later one also notes further doors, and the handler that those were told.
+fn earlier_part(record: &str) -> Map<String, Value> {
+    let mut record: Map<String, Value> = serde_json::from_str(record).expect("a record is JSON");
+    assert!(record.remove("handler").is_some(), "{record:?}");
+    record.remove("doors");
+    record
+}
 
 /// A pod of each handler runs while berth is exchanged: it goes on, its later containers join the same pin, and its end
 /// is noticed; and so it is with pods that are made after that.
@@ -30,7 +39,7 @@ fn exchange(from: Version, to: Version) {
     for ((pod, pin), record) in old.iter().zip(&records) {
         let late = node.rig.container(pod, "late", IDLE);
         assert_joined(&node.rig, pod, &late, *pin);
-        assert_eq!(node.record(&pod.id), *record, "the record is the one that was written before");
+        assert_eq!(earlier_part(&node.record(&pod.id)), earlier_part(record), "the record is another one");
         let listed = node.rig.run(PATH, &["list"]).expect("the pins are listed");
         assert!(listed.lines().any(|line| line.contains(&pod.id[..12]) && line.contains("pinned")), "{listed}");
     }

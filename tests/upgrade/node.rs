@@ -92,7 +92,7 @@ impl Node {
         daemon
     }
 
-    /// The sandbox's record, byte for byte.
+    /// The sandbox's record, as it is written.
     pub(super) fn record(&self, sandbox: &str) -> String {
         let path = self.rig.path(format!("/run/berth/sandboxes/berth-{sandbox}.json"));
         std::fs::read_to_string(path).expect("the sandbox has a record")

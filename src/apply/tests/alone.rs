@@ -39,7 +39,7 @@ fn what_may_stand_where_it_cannot_be_seen_is_neither_healed_nor_taken_for_an_orp
         assert!(!node.held());
         node.keeper.ledger.remove(&node.name).expect("another state directory");
         fs::write(node.keeper.store.path(&node.name), "").expect("what a pin looks like where it is not mounted");
-        assert_eq!(node.settle_as(&elsewhere, Mode::Apply), None);
+        assert_eq!(node.settle_as(&elsewhere, Mode::Apply), Some(Outcome::Kept(Why::Unobservable)));
         assert!(node.keeper.store.path(&node.name).exists());
     });
 }

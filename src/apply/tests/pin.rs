@@ -66,3 +66,39 @@ fn a_pin_of_another_namespace_is_found_before_its_record_is_overwritten() {
         assert_eq!(node.record(), before);
     });
 }
+
+#[test]
+fn a_further_door_is_noted_once_and_tells_the_handler_that_the_first_did_not_know() {
+    isolated(|| {
+        let node = Node::new();
+        let before = node.record().expect("record");
+        assert_eq!((before.doors(), before.handler.as_str()), (vec!["runtime"], ""));
+        for _ in 0..2 {
+            assert_eq!(node.pin_by("nri", "kata", &[]).expect("again"), Pinned::Already);
+            assert_eq!(node.pin(&[]).expect("again"), Pinned::Already);
+        }
+        let after = node.record().expect("record");
+        assert_eq!(
+            (after.doors(), after.handler.as_str(), after.since),
+            (vec!["runtime", "nri"], "kata", before.since)
+        );
+    });
+}
+
+#[test]
+fn a_door_that_finds_the_pin_standing_is_noted_and_nothing_depends_on_it() {
+    isolated(|| {
+        let node = Node::new();
+        node.keeper.mark_door(&node.name, "shim");
+        node.keeper.mark_door(&node.name, "shim");
+        assert_eq!(node.record().expect("record").doors(), ["runtime", "shim"]);
+        let held = node.keeper.ledger.lock(&node.name, Duration::ZERO).expect("lock");
+        node.keeper.mark_door(&node.name, "nri");
+        assert_eq!(node.record().expect("record").doors(), ["runtime", "shim"], "somebody else is at it");
+        held.remove().expect("unlock");
+        node.keeper.ledger.remove(&node.name).expect("remove");
+        node.keeper.mark_door(&node.name, "nri");
+        assert_eq!(node.record(), None);
+        assert!(!Path::new("/run/berth/locks/berth-s1").exists());
+    });
+}

@@ -318,7 +318,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         wrote("/run/berth/sandboxes/berth-0123.json", "{")
     }),
     when(state::LEFTOVERS, Warn, "names that berth does not give", "berth list", || wrote("/run/netns/berth-!", "")),
-    when(state::LEFTOVERS, Warn, "temporary files", "berth gc", || {
+    when(state::LEFTOVERS, Warn, "files of killed processes", "berth gc", || {
         let stage = wrote("/run/berth/sandboxes/.tmp-x", "");
         let old = std::time::SystemTime::now() - Duration::from_secs(3600);
         let file = std::fs::File::open(stage.host.dir.path().join("run/berth/sandboxes/.tmp-x")).expect("open");

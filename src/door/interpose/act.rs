@@ -108,23 +108,25 @@ impl<'a> Asked<'a> {
     }
 
     fn ensure_pin(&self, node: &Node, examined: &Examined<'_>) -> Result<(), Failure> {
-        let no_source = || Failure::NoSource(examined.gathered.pin_path.clone().into());
-        let keeper = || node.keeper.as_ref().ok_or_else(no_source);
-        let pin = |keeper, origin, source: &Path, netns: &Namespace| -> Result<(), Failure> {
+        let keeper = &node.keeper;
+        let pin = |origin, source: &Path, netns: &Namespace| -> Result<(), Failure> {
             Ok(self.pin(keeper, &node.sight, examined, origin, source, netns)?)
         };
         match &examined.gathered.source {
-            Source::Pinned => Ok(()),
-            Source::Open(file, netns) => pin(keeper()?, Origin::Adopted, file, netns),
+            Source::Pinned => {
+                keeper.mark_door(&examined.gathered.name, door(self.grammar).as_str());
+                Ok(())
+            }
+            Source::Open(file, netns) => pin(Origin::Adopted, file, netns),
             Source::New => {
-                let (bundle, netns) = self.create(keeper()?, examined)?;
-                pin(keeper()?, Origin::Created, &bundle, &netns)
+                let (bundle, netns) = self.create(keeper, examined)?;
+                pin(Origin::Created, &bundle, &netns)
             }
             Source::Broken(error) => {
                 count::no_source();
                 Err(Failure::Netns(chain(error)))
             }
-            Source::None => Err(no_source()),
+            Source::None => Err(Failure::NoSource(examined.gathered.pin_path.clone().into())),
         }
     }
 

@@ -58,10 +58,8 @@ fn work(asked: &Asked<'_>, places: Places, book: &Book, policy: &mut OnFailure) 
     let Some(profile) = asked.profile(&who) else { return Ok(Some(Verdict::Leave(Reason::NotSelected))) };
     *policy = profile.on_failure;
     let node = Node::open(asked.config, places)?;
-    if let Some(keeper) = &node.keeper {
-        for line in occasion::settle(keeper, &node.sight, asked.own_pin().as_ref()) {
-            book.note(log::Level::Info, &line);
-        }
+    for line in occasion::settle(&node.keeper, &node.sight, asked.own_pin().as_ref()) {
+        book.note(log::Level::Info, &line);
     }
     let examined = asked.examine(&node, &spec, who, Some(profile));
     asked.act(&node, &bundle, &spec, examined).map(Some)

@@ -6,8 +6,9 @@ use super::gather::Source;
 use super::name::Grammar;
 use super::report::Failure;
 use super::setup::{self, Node, Places};
-use crate::config::Config;
+use crate::config::{Config, Interposer};
 use crate::decide::verdict::Verdict;
+use crate::dialect::identity_key;
 use crate::door::said::words;
 use crate::exit::chain;
 use crate::identity::{CONTAINERD_CRI_NAMESPACE, Engine, Role};
@@ -28,9 +29,11 @@ pub struct Question {
     /// The root directory of an OCI runtime, or containerd's namespace, in which ids are unique; `None`: that of
     /// containerd's bundles by their directory, and of others none, which is right where pins' names carry none.
     pub root: Option<String>,
+    /// What the configuration is taken to say of the name, in the place of its own entry.
+    pub entry: Option<Interposer>,
 }
 
-/// The answer. Annotations by key: which values they have can be secret, and is in the file.
+/// The answer. Annotations that do not say who a container is are told by key alone: their values can be secret.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explained {
@@ -48,6 +51,11 @@ pub struct Explained {
     pub profile: Option<String>,
     /// What is trusted: engine, scope, role, sandbox and pod.
     pub facts: BTreeMap<&'static str, String>,
+    /// The container's name, where its engine says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Identity annotations as they stand, of all dialects.
+    pub identity: BTreeMap<String, String>,
     /// Annotations that are missing and would be written, with their values, which are berth's.
     pub written: BTreeMap<String, String>,
     /// Annotations that are there and would be overwritten.
@@ -68,7 +76,7 @@ pub struct Explained {
 /// What would be told to the engine in the place of an answer, or that there is no `config.json`.
 pub fn explain(question: &Question, config: &Config, places: Places) -> Result<Explained, Failure> {
     let name = question.name.as_deref().unwrap_or_default();
-    let entry = setup::entry(config, name);
+    let entry = question.entry.as_ref().or_else(|| setup::entry(config, name));
     let grammar = setup::grammar(entry, name);
     let bundle = Bundle::open(&question.bundle)?.ok_or_else(|| Failure::NoSpec(question.bundle.clone()))?;
     let spec = bundle.scan()?;
@@ -96,6 +104,13 @@ pub fn explain(question: &Question, config: &Config, places: Places) -> Result<E
     Ok(explained)
 }
 
+/// Under which the engines write a container's name: containerd, and CRI-O after the kubelet.
+const NAMES: [&str; 2] = ["io.kubernetes.cri.container-name", "io.kubernetes.container.name"];
+
+fn copied((key, value): (&String, &String)) -> (String, String) {
+    (key.clone(), value.clone())
+}
+
 /// The verdict and what it rests on.
 fn unchanged(config: &Path, spec: &Scan<'_>, examined: &Examined<'_>) -> Explained {
     let Examined { scope, who, profile, gathered, verdict } = examined;
@@ -116,6 +131,8 @@ fn unchanged(config: &Path, spec: &Scan<'_>, examined: &Examined<'_>) -> Explain
             ("podUid", who.pod.uid.clone()),
             ("network", source(&gathered.source)),
         ]),
+        container: NAMES.iter().find_map(|key| spec.values.get(*key)).cloned(),
+        identity: spec.values.iter().filter(|(key, _)| identity_key(key).is_some()).map(copied).collect(),
         written: BTreeMap::new(),
         corrected: BTreeMap::new(),
         removed: Vec::new(),

@@ -74,7 +74,7 @@ pub(super) fn door(grammar: Grammar) -> Door {
 pub(super) fn gather(node: &Node, scope: &Scope, who: &Who, bundle: &Path, spec: &Scan<'_>) -> Gathered {
     let name = PinName::of(scope, &who.sandbox);
     let pin = node.places.netns_dir.join(name.as_str());
-    let look = Look { node, keeper: node.keeper.as_ref(), name: &name, pin: &pin };
+    let look = Look { node, keeper: &node.keeper, name: &name, pin: &pin };
     let path = spec.network.as_ref().map(|entry| entry.path.as_deref().map(Path::new));
     let (source, network) = match (path, who.role) {
         (Some(path), Role::Standalone) if path.is_none_or(|path| path == pin) => look.new_one(bundle, spec),
@@ -93,7 +93,7 @@ pub(super) fn gather(node: &Node, scope: &Scope, who: &Who, bundle: &Path, spec:
 /// One look at one sandbox.
 struct Look<'a> {
     node: &'a Node,
-    keeper: Option<&'a Keeper>,
+    keeper: &'a Keeper,
     name: &'a PinName,
     pin: &'a Path,
 }
@@ -111,7 +111,7 @@ impl Look<'_> {
 
     /// Whether the record says that the pinned namespace `id` was made for this very bundle.
     fn made_for(&self, bundle: &Path, id: NetnsId) -> bool {
-        let record = self.keeper.and_then(|keeper| keeper.ledger.get(self.name).ok()?);
+        let record = self.keeper.ledger.get(self.name).ok().flatten();
         record.is_some_and(|record| {
             record.origin == Origin::Created && netns_id(record.netns) == id && is_bundle(&record, bundle)
         })
@@ -196,7 +196,7 @@ impl Look<'_> {
 
     /// The namespace that this sandbox's pin holds.
     fn pinned(&self) -> Option<NetnsId> {
-        match self.keeper?.store.state(self.name) {
+        match self.keeper.store.state(self.name) {
             Ok(PinState::Pinned(id)) => Some(id),
             _ => None,
         }
@@ -204,7 +204,7 @@ impl Look<'_> {
 
     /// The engine's file that the record names, where it still is the namespace that was pinned.
     fn remembered(&self) -> Option<Source> {
-        let record = self.keeper?.ledger.get(self.name).ok()??;
+        let record = self.keeper.ledger.get(self.name).ok()??;
         match open(&record.source.path) {
             Source::Open(path, netns) if netns.id() == netns_id(record.netns) => Some(Source::Open(path, netns)),
             _ => None,
@@ -215,15 +215,17 @@ impl Look<'_> {
     /// any other path.
     fn pin_of_another(&self, path: &Path, id: NetnsId) -> Option<SandboxId> {
         let name = PinName::parse(path.file_name()?.to_str()?).ok()?;
-        let keeper = self.keeper.filter(|keeper| name != *self.name && keeper.store.leads_to(&name, id))?;
-        let record = keeper.ledger.get(&name).ok()??;
+        if name == *self.name || !self.keeper.store.leads_to(&name, id) {
+            return None;
+        }
+        let record = self.keeper.ledger.get(&name).ok()??;
         SandboxId::try_from(record.sandbox.as_str()).ok()
     }
 
     /// The other sandbox whose pin holds `id` right now. Reads every record, so it is asked only where a path leads
     /// neither to the pod's own namespace nor to the host's.
     fn pinned_by_another(&self, id: NetnsId) -> Option<SandboxId> {
-        let keeper = self.keeper?;
+        let keeper = self.keeper;
         let records = keeper.ledger.list().ok()?.records.into_iter();
         let mut others = records.filter(|(name, record)| name != self.name && netns_id(record.netns) == id);
         let (_, record) = others.find(|(name, _)| keeper.store.leads_to(name, id))?;

@@ -73,8 +73,8 @@ pub(super) struct Node {
     pub places: Places,
     /// What can be seen from here.
     pub sight: Sight,
-    /// Pins and records; `None` where there are none yet and none are to be made.
-    pub keeper: Option<Keeper>,
+    /// Pins and records.
+    pub keeper: Keeper,
 }
 
 impl Node {
@@ -84,15 +84,15 @@ impl Node {
     /// [`Keeper::open`].
     pub(super) fn open(config: &Config, places: Places) -> Result<Self, ApplyError> {
         let keeper = Keeper::open(&places.state_dir, &places.netns_dir)?;
-        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper: Some(keeper), places })
+        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper, places })
     }
 
     /// The node as it is; nothing is made.
     ///
     /// # Errors
-    /// [`Keeper::open_existing`].
+    /// [`Keeper::existing`].
     pub(super) fn look(config: &Config, places: Places) -> Result<Self, ApplyError> {
-        let keeper = Keeper::open_existing(&places.state_dir, &places.netns_dir)?;
+        let keeper = Keeper::existing(&places.state_dir, &places.netns_dir)?;
         Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper, places })
     }
 }

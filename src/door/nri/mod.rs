@@ -11,6 +11,7 @@
 //! lifecycle rule anyway.
 
 mod answer;
+mod configured;
 mod gather;
 mod listed;
 mod pinning;
@@ -35,6 +36,7 @@ use crate::metrics::table::{CONNECTION_FAILURES, SESSIONS, SESSIONS_LOST};
 use crate::metrics::{self, Outcome};
 use crate::nri::{Answer, Event, EventMask, NriError, Plugin, Refusal, RefusalCode, Runtime, SessionState, api};
 use crate::pin::PinName;
+use configured::Configured;
 use gather::PodView;
 use listed::Listed;
 use pods::Pods;
@@ -50,7 +52,7 @@ pub trait Occasions: Send + Sync + 'static {
     fn pinned(&self, name: &PinName, source: &Path);
     /// The engine has stopped this pod, or removed it.
     fn ended(&self, name: &PinName, removed: bool);
-    /// The handshake of a session is through, and this is the configuration that holds from now on.
+    /// This is the configuration that holds from now on: after a reload, or after a handshake that brought another.
     fn configured(&self, config: &Config);
     /// The full list was received, and these are all the pods there are: everything is to be looked at.
     fn synchronized(&self, pods: HashSet<PinName>);
@@ -59,7 +61,7 @@ pub trait Occasions: Send + Sync + 'static {
 /// The door.
 pub struct NriDoor {
     keeper: Keeper,
-    config: Mutex<Arc<Config>>,
+    configured: Mutex<Configured>,
     session: Mutex<Arc<Session>>,
     pods: Mutex<Pods>,
     backlog: Mutex<VecDeque<(PodView, Vec<api::Container>)>>,
@@ -98,7 +100,7 @@ impl NriDoor {
         let session = Session::none(config.host_proc.as_deref());
         Self {
             keeper,
-            config: Mutex::new(Arc::new(config)),
+            configured: Mutex::new(Configured::new(config)),
             session: Mutex::new(Arc::new(session)),
             pods: Mutex::new(Pods::default()),
             backlog: Mutex::new(VecDeque::new()),
@@ -130,10 +132,6 @@ impl NriDoor {
     pub fn forget<'a>(&self, names: impl IntoIterator<Item = &'a PinName>) {
         let mut pods = locked(&self.pods);
         names.into_iter().for_each(|name| pods.forget(name));
-    }
-
-    fn config(&self) -> Arc<Config> {
-        Arc::clone(&locked(&self.config))
     }
 
     fn current(&self) -> Arc<Session> {
@@ -195,6 +193,7 @@ impl NriDoor {
         let removed = event == Event::RemovePodSandbox;
         self.occasions.ended(&name, removed);
         if removed {
+            locked(&self.backlog).retain(|(pod, _)| pod.sandbox != sandbox);
             locked(&self.listed).forget(&sandbox);
         }
         let line = line.with("pod", format_args!("{}/{}", pod.namespace, pod.name)).with("sandbox", sandbox);

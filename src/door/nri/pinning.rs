@@ -31,8 +31,9 @@ pub struct CaughtUp {
 
 impl NriDoor {
     /// Pins the pods that the last Synchronize brought, one by one, letting events in between. A pod whose namespace is
-    /// gone already was stopped and not removed yet: nothing to pin.
-    pub async fn catch_up(&self) -> CaughtUp {
+    /// gone already was stopped and not removed yet: nothing to pin. Each may have to wait for its lock, so `progress` is told of
+    /// each.
+    pub async fn catch_up(&self, progress: impl Fn()) -> CaughtUp {
         let mut caught_up = CaughtUp::default();
         loop {
             let Some((pod, containers)) = locked(&self.backlog).pop_front() else { return caught_up };
@@ -47,6 +48,7 @@ impl NriDoor {
                 }
             }
             self.judge(&pod, &containers);
+            progress();
             tokio::task::yield_now().await;
         }
     }

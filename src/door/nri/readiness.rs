@@ -88,7 +88,7 @@ impl State {
 /// The names of the findings.
 const SESSION: &str = "nri-session";
 const LIST: &str = "nri-synchronized";
-const REACH: &str = "pins-reach-engine";
+const REACH: &str = "netns-reach";
 
 const WAIT: &str = "it does when the pod operations in progress have ended; if it never does, see its log";
 

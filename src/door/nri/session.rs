@@ -8,7 +8,6 @@ use crate::exit::chain;
 use crate::finding::Grade;
 use crate::identity::{Engine, Scope};
 use crate::logging::Line;
-use crate::metrics::table::{CONFIG_GOOD, CONFIG_HASH};
 use crate::netns::{Peek, Reach, host_ids};
 use crate::nri::{Answer, Event, EventMask, Refusal, RefusalCode, Runtime, api};
 use std::collections::HashMap;
@@ -71,10 +70,7 @@ impl Session {
 impl NriDoor {
     /// The session this handshake begins; says on one line who the runtime is and what it can do.
     pub(super) fn begin(&self, runtime: &Runtime, config: &str) -> Answer<Session> {
-        if !config.trim().is_empty() {
-            self.take_config(config)?;
-        }
-        self.occasions.configured(&self.config());
+        self.take_config(config)?;
         let engine = Engine::from_name(&runtime.name);
         if engine == Engine::Other {
             let text = format!("berth: runtime {:?} is not one it knows; containerd and cri-o are", runtime.name);
@@ -130,24 +126,6 @@ impl NriDoor {
                 ..sight
             },
             reach: reach.to_string(),
-        }
-    }
-
-    /// The runtime hands a plugin that it has launched the file in its NRI configuration directory.
-    fn take_config(&self, text: &str) -> Answer<()> {
-        let config = crate::config::Config::parse(text, "handed over by the runtime")
-            .map_err(|error| Refusal::new(RefusalCode::InvalidArgument, format!("berth: {}", chain(&error))))?;
-        *locked(&self.config) = std::sync::Arc::new(config);
-        self.publish_config();
-        Ok(())
-    }
-
-    /// Leaves the configuration that holds now for interposers.
-    pub fn publish_config(&self) {
-        CONFIG_HASH.set(&[], self.config().hash >> 16);
-        CONFIG_GOOD.set(&[], 1);
-        if let Err(error) = self.config().publish(self.keeper.ledger.dir()) {
-            log::warn!("{}", Line::message("interposers will not see this configuration").with("error", chain(&error)));
         }
     }
 

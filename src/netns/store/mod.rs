@@ -6,9 +6,9 @@ mod release;
 mod share;
 mod unbury;
 
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::dir::{Dir, Probe};
@@ -71,14 +71,30 @@ impl Store {
     /// [`NetnsError::Directory`] if it is no directory, belongs to another user or others may write to it.
     pub fn open(dir: &Path) -> Result<Self> {
         match DirBuilder::new().mode(0o755).create(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(NetnsError::io("create directory of pins", dir, error));
+            // Whatever mask the process was given: others keep theirs there, too.
+            Ok(()) => {
+                fs::set_permissions(dir, Permissions::from_mode(0o755)).on("set the mode of directory of pins", dir)?
             }
-            _ => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(NetnsError::io("create directory of pins", dir, error)),
         }
         let path = dir.canonicalize().on("resolve directory of pins", dir)?;
         let store = Self { path };
         store.dir()?;
+        Ok(store)
+    }
+
+    /// The store of the pins in `dir`, to look at: nothing is made, and a directory that is not there has no pins.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn existing(dir: &Path) -> Result<Self> {
+        let path = match dir.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => dir.to_owned(),
+            path => path.on("resolve directory of pins", dir)?,
+        };
+        let store = Self { path };
+        Dir::open(&store.path)?;
         Ok(store)
     }
 
@@ -145,7 +161,7 @@ impl Store {
     /// # Errors
     /// [`NetnsError::Io`].
     pub fn others(&self, id: NetnsId) -> Result<Vec<PathBuf>> {
-        let text = std::fs::read(mountinfo::OWN_MOUNTS).on("read", Path::new(mountinfo::OWN_MOUNTS))?;
+        let text = fs::read(mountinfo::OWN_MOUNTS).on("read", Path::new(mountinfo::OWN_MOUNTS))?;
         let root = format!("net:[{}]", id.ino);
         let elsewhere = |point: &Path| {
             let name = point.file_name().is_some_and(|name| pin::claims(&name.to_string_lossy()));
@@ -182,7 +198,7 @@ impl Store {
     fn names(&self, dir: &Dir<'_>) -> Result<Vec<String>> {
         use std::os::fd::AsFd;
         let op = "read directory of pins";
-        let entries = std::fs::read_dir(sys::fd_path(dir.as_fd())).on(op, &self.path)?;
+        let entries = fs::read_dir(sys::fd_path(dir.as_fd())).on(op, &self.path)?;
         entries.map(|entry| Ok(entry.on(op, &self.path)?.file_name().to_string_lossy().into_owned())).collect()
     }
 }

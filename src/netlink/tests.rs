@@ -1,0 +1,272 @@
+//! What is read of real namespaces, and of answers that are not what one would like.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::route::{RouteAttribute, RouteMessage};
+use proptest::prelude::*;
+
+use super::answer::{Part, part};
+use super::network::compose;
+use super::socket::{Dump, undisturbed};
+use super::{Network, NextHop, Route, read};
+use crate::netns::testing::{isolated, join, new_netns, on_thread};
+
+/// Runs `ip` in the calling thread's namespace.
+fn ip(words: &str) {
+    let status = Command::new("ip").args(words.split(' ')).status().expect("ip (iproute2) runs");
+    assert!(status.success(), "ip {words}");
+}
+
+fn batch(lines: String) {
+    use std::io::Write;
+    let mut ip = Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().expect("ip (iproute2) runs");
+    ip.stdin.take().expect("stdin").write_all(lines.as_bytes()).expect("write");
+    assert!(ip.wait().expect("wait").success());
+}
+
+fn furnished() {
+    ip("link set lo up");
+    ip("link add eth0 address 02:00:00:00:00:01 mtu 1400 type veth peer name peer0 address 02:00:00:00:00:02");
+    ip("address add 10.1.0.5/24 dev eth0");
+    ip("-6 address add fd00::5/64 dev eth0 nodad");
+    ip("link set eth0 up");
+    ip("link set peer0 up");
+    ip("route add default via 10.1.0.1");
+    ip("route add 10.7.0.0/16 nexthop via 10.1.0.2 nexthop dev eth0");
+    ip("route add blackhole 10.8.0.0/16 table 100");
+    ip("route add 10.9.0.0/16 via inet6 fd00::1 dev eth0 metric 7");
+    ip("-6 route add default via fd00::1");
+}
+
+fn to<'a>(network: &'a Network, destination: &str, family: &str) -> &'a Route {
+    let mut found = network.routes.iter().filter(|route| route.destination == destination && route.family == family);
+    let route = found.next().unwrap_or_else(|| panic!("{destination}: {:#?}", network.routes));
+    assert_eq!(found.next(), None);
+    route
+}
+
+fn hop(gateway: Option<&str>, device: Option<&str>) -> NextHop {
+    NextHop { gateway: gateway.map(str::to_owned), device: device.map(str::to_owned) }
+}
+
+#[test]
+fn interfaces_addresses_and_routes_are_those_of_the_threads_namespace() {
+    isolated(|| {
+        furnished();
+        let network = read().unwrap();
+        assert_eq!(network.problems, Vec::<String>::new());
+        let names: Vec<_> = network.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+        assert_eq!(names, ["lo", "peer0", "eth0"]);
+        let eth0 = &network.interfaces[2];
+        assert_eq!(
+            (eth0.mtu, eth0.mac.as_deref(), eth0.kind.as_deref()),
+            (1400, Some("02:00:00:00:00:01"), Some("veth"))
+        );
+        assert!(eth0.up && eth0.addresses.starts_with(&["10.1.0.5/24".into(), "fd00::5/64".into()]), "{eth0:?}");
+        assert_eq!((network.interfaces[0].mac.as_deref(), network.interfaces[0].up), (None, true));
+
+        assert_eq!(to(&network, "default", "inet").hops, [hop(Some("10.1.0.1"), Some("eth0"))]);
+        assert_eq!(to(&network, "default", "inet6").hops, [hop(Some("fd00::1"), Some("eth0"))]);
+        let shared = &to(&network, "10.7.0.0/16", "inet").hops;
+        assert_eq!(*shared, [hop(Some("10.1.0.2"), Some("eth0")), hop(None, Some("eth0"))]);
+        let blackhole = to(&network, "10.8.0.0/16", "inet");
+        assert_eq!((blackhole.kind.as_str(), blackhole.table, &*blackhole.hops), ("blackhole", 100, &[][..]));
+        let mixed = to(&network, "10.9.0.0/16", "inet");
+        assert_eq!((&mixed.hops[0], mixed.metric), (&hop(Some("fd00::1"), Some("eth0")), Some(7)));
+        let link = to(&network, "10.1.0.0/24", "inet");
+        assert_eq!((link.source.as_deref(), &link.hops[0]), (Some("10.1.0.5"), &hop(None, Some("eth0"))));
+        assert!(network.routes.iter().all(|route| route.table != 255), "{:#?}", network.routes);
+    });
+}
+
+#[test]
+fn a_namespace_is_read_from_a_thread_that_has_entered_it_and_that_nobody_else_holds() {
+    isolated(|| {
+        ip("link add outside type bridge");
+        let netns = new_netns();
+        on_thread(|| {
+            join(&netns);
+            ip("link add inside type bridge");
+        });
+        let network = netns.within(read).unwrap().unwrap();
+        let names: Vec<_> = network.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+        assert_eq!(names, ["lo", "inside"]);
+        assert!(read().unwrap().interfaces.iter().any(|interface| interface.name == "outside"), "still outside");
+    });
+}
+
+#[test]
+fn a_name_that_is_no_text_is_shown_as_such() {
+    isolated(|| {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = std::ffi::OsStr::from_bytes(b"\xffodd");
+        let add = |name| Command::new("ip").args(["link", "add"]).arg(name).args(["type", "bridge"]).status().unwrap();
+        assert!(add(odd).success() && add(std::ffi::OsStr::new("plain\x1b[2J")).success());
+        let network = read().unwrap();
+        let names: Vec<_> = network.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+        assert_eq!(names, ["lo", "\u{fffd}odd", "plain\x1b[2J"]);
+    });
+}
+
+#[test]
+fn many_routes_are_read_and_too_many_are_cut_and_that_is_said() {
+    isolated(|| {
+        ip("link add d0 type bridge");
+        ip("link set d0 up");
+        let routes = |range: std::ops::Range<u32>| -> String {
+            range.map(|n| format!("route add 10.{}.{}.{}/32 dev d0\n", n >> 16, n >> 8 & 255, n & 255)).collect()
+        };
+        batch(routes(0..5000));
+        let network = read().unwrap();
+        let of_d0 = |network: &Network| network.routes.iter().filter(|route| route.family == "inet").count();
+        assert_eq!((of_d0(&network), network.problems.len()), (5000, 0));
+        batch(routes(5000..11_000));
+        let network = read().unwrap();
+        assert_eq!(network.problems, ["there are more than 10000 routes; the others were not read"]);
+        assert!(network.routes.len() <= 10_000 && of_d0(&network) > 9_000);
+    });
+}
+
+#[test]
+fn routes_that_change_all_the_time_are_read_in_bounded_time() {
+    isolated(|| {
+        ip("link add d0 type bridge");
+        ip("link set d0 up");
+        let (netns, done) = (crate::netns::Netns::current().unwrap(), AtomicBool::new(false));
+        let lines: String =
+            (0..200).map(|n| format!("route add 10.3.{n}.0/24 dev d0\nroute del 10.3.{n}.0/24 dev d0\n")).collect();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                join(&netns);
+                while !done.load(Ordering::Relaxed) {
+                    batch(lines.clone());
+                }
+            });
+            for _ in 0..50 {
+                let network = read().unwrap();
+                assert!(network.interfaces.iter().any(|interface| interface.name == "d0"));
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    });
+}
+
+fn interrupted(times: &mut usize) -> Part {
+    let interrupted = *times > 0;
+    *times = times.saturating_sub(1);
+    Part { interrupted, end: Some(0), ..Part::default() }
+}
+
+fn dumped(part: Part) -> Dump {
+    let mut dump = Dump::default();
+    assert_eq!(dump.take(part), Some(0));
+    dump
+}
+
+#[test]
+fn a_list_that_changed_while_it_was_given_is_asked_for_again_but_not_for_ever() {
+    let mut times = 3;
+    let dump = undisturbed(|| Ok::<_, ()>(dumped(interrupted(&mut times)))).unwrap();
+    assert_eq!((dump.problems("routes").len(), times), (0, 0));
+    let mut times = 100;
+    let dump = undisturbed(|| Ok::<_, ()>(dumped(interrupted(&mut times)))).unwrap();
+    assert_eq!(times, 92);
+    assert_eq!(dump.problems("routes"), ["routes changed each of 8 times that they were read; some may be missing"]);
+}
+
+/// A datagram of one message.
+fn datagram(sequence: u32, flags: u16, message: RouteNetlinkMessage) -> Vec<u8> {
+    let mut header = NetlinkHeader::default();
+    (header.sequence_number, header.flags) = (sequence, flags);
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
+}
+
+/// One that names an interface.
+fn link() -> RouteNetlinkMessage {
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::IfName("eth0".into()));
+    RouteNetlinkMessage::NewLink(link)
+}
+
+fn address() -> RouteNetlinkMessage {
+    let mut address = AddressMessage::default();
+    address.attributes.push(AddressAttribute::Local([10, 1, 0, 5].into()));
+    RouteNetlinkMessage::NewAddress(address)
+}
+
+fn a_route() -> RouteNetlinkMessage {
+    let mut route = RouteMessage::default();
+    route.header.address_family = netlink_packet_route::AddressFamily::Inet;
+    route.attributes.push(RouteAttribute::Oif(7));
+    RouteNetlinkMessage::NewRoute(route)
+}
+
+/// What is behind the header.
+fn payload(message: RouteNetlinkMessage) -> Vec<u8> {
+    part(&datagram(1, 0, message), 1).unwrap().messages.remove(0)
+}
+
+#[test]
+fn what_is_parsed_is_what_others_write() {
+    let (interfaces, routes) = compose(&[payload(link())], &[payload(address())], &[payload(a_route())]);
+    assert_eq!((interfaces[0].name.as_str(), &*interfaces[0].addresses), ("eth0", &["10.1.0.5/0".to_owned()][..]));
+    assert_eq!((routes[0].destination.as_str(), &routes[0].hops[0]), ("default", &hop(None, Some("#7"))));
+}
+
+#[test]
+fn an_answer_to_another_question_is_left_out_and_an_interruption_is_seen() {
+    let both = [datagram(7, NLM_F_DUMP_INTR, link()), datagram(8, 0, link())].concat();
+    let (seven, eight) = (part(&both, 7).unwrap(), part(&both, 8).unwrap());
+    assert_eq!((seven.messages.len(), seven.interrupted, seven.end), (1, true, None));
+    assert_eq!((eight.messages.len(), eight.interrupted), (1, false));
+    assert_eq!(part(&both, 9).unwrap().messages.len(), 0);
+}
+
+#[test]
+fn the_kernels_error_ends_a_list_with_its_number() {
+    // nlmsghdr: length 20, NLMSG_ERROR, flags, sequence 1, port; then -1 as an int.
+    let mut bytes = [20u32.to_ne_bytes(), [2, 0, 0, 0], 1u32.to_ne_bytes(), [0; 4], (-1i32).to_ne_bytes()].concat();
+    bytes.extend([0; 16]);
+    bytes[0] = 36;
+    assert_eq!(part(&bytes, 1).unwrap().end, Some(1));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _outcome = part(&bytes, 1);
+    }
+
+    #[test]
+    fn no_change_of_a_byte_and_no_truncation_makes_it_panic(at in 0usize..36, value in any::<u8>(), keep in 0usize..44) {
+        let mut bytes = datagram(1, 0, link());
+        bytes[at] = value;
+        bytes.truncate(keep);
+        let _outcome = part(&bytes, u32::from(value));
+        let _outcome = part(&bytes, 1);
+    }
+
+    #[test]
+    fn no_message_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        let messages = [bytes];
+        let _outcome = compose(&messages, &messages, &messages);
+    }
+
+    #[test]
+    fn no_attributes_of_a_route_make_it_panic(kind in 1u16..20, bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let length = u16::try_from(bytes.len() + 4).expect("small");
+        let attribute = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &bytes].concat();
+        let message = [&payload(a_route())[..12], &attribute].concat();
+        let _outcome = compose(&[], &[], &[message]);
+    }
+}
