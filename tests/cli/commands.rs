@@ -95,6 +95,7 @@ pub(crate) const RUNS: &[(&str, &str)] = &[
     ("inspect", "s1 -o json"),
     ("check", "--host-root /proc/self/cwd"),
     ("check", "--host-root /proc/self/cwd -o json"),
+    ("uninstall", "--host-root /proc/self/cwd"),
     ("gc", "--dry-run"),
     ("explain", "k8s.io/s1"),
     ("explain", "k8s.io/s1 -o json"),
@@ -106,8 +107,8 @@ pub(crate) const RUNS: &[(&str, &str)] = &[
     ("man", ""),
 ];
 
-/// Commands that write no data.
-pub(crate) const SILENT: &[&str] = &["nri", "exec"];
+/// Commands that write no data; `install` none where there is no engine.
+pub(crate) const SILENT: &[&str] = &["nri", "exec", "install"];
 
 /// Commands whose exit code is what they found: there is no engine on the node of these tests, and that is a 1.
 const JUDGES: &[&str] = &["check"];

@@ -14,6 +14,18 @@ fn words<'a>(first: &[&'a str], then: &[&'a str]) -> Vec<&'a str> {
     [first, then].concat()
 }
 
+/// Without what is another one in every build, or on every machine.
+fn steady(text: &str) -> String {
+    let version = format!("{}-", ::berth::VERSION);
+    let runc = provision().runc.display().to_string();
+    let mut parts = text.split(&version);
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|rest| format!("VERSION-HASH{}", &rest[8..]));
+    let text = std::iter::once(first).chain(rest).collect::<String>().replace(&runc, "RUNC");
+    let lines = text.lines().map(|line| if line.starts_with("containerd 2.") { "ENGINE" } else { line });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn a_handler_is_installed_used_and_taken_away_again_without_a_trace() {
     let config = format!("# The operator's own.\n{}\n# The end.\n", usual_config());
@@ -25,10 +37,16 @@ fn a_handler_is_installed_used_and_taken_away_again_without_a_trace() {
     // The plan writes nothing.
     let plan = rig.berth_prints(&["install", "--handler", VM]);
     assert!(plan.contains("Nothing was written; --apply does it."), "{plan}");
+    if provision().containerd_version >= (2, 3) {
+        insta::assert_snapshot!("plan", steady(&plan));
+    }
     assert_untouched(&before, &rig.see());
 
     let done = rig.berth_prints(&words(&["install", "--handler", VM], &DO_IT));
     assert!(done.contains("restarted containerd"), "{done}");
+    if provision().containerd_version >= (2, 3) {
+        insta::assert_snapshot!("applied", steady(&done));
+    }
     rig.meet_engine();
     let pod = rig.pod("web", NEW);
     let container = rig.container(&pod, "main", IDLE);
@@ -49,8 +67,11 @@ fn a_handler_is_installed_used_and_taken_away_again_without_a_trace() {
     rig.cri().remove_pod(&pod.id).expect("remove the pod");
     let gc = rig.berth_prints(&["gc"]);
     assert!(gc.contains("released"), "{gc}");
-    rig.berth_prints(&words(&["uninstall"], &DO_IT));
+    let gone = rig.berth_prints(&words(&["uninstall"], &DO_IT));
     rig.meet_engine();
+    if provision().containerd_version >= (2, 3) {
+        insta::assert_snapshot!("removed", steady(&gone));
+    }
     assert_restored(&before, &rig.see());
     assert!(rig.run_pod(&crate::rig::cri::Pod::new("late", NEW)).is_err(), "the engine still knows the handler");
     assert_goes(|| rig.left_of_pods());
@@ -199,6 +220,10 @@ fn every_configuration_takes_a_handler_and_is_given_back_byte_for_byte() {
     let mut rig = Rig::node(None);
     rig.run("mkdir", &["/etc/containerd/own.d"]).expect("make a directory");
     rig.write("/etc/containerd/own.d/theirs.toml", "version = 2\n");
+    // A machine of these tests has no systemd.
+    let systemctl = format!("#!/bin/sh\necho \"$*\" >>/run/rig/systemctl.log\nexec {RESTART_COMMAND}\n");
+    rig.write("/usr/local/bin/systemctl", &systemctl);
+    rig.run("chmod", &["755", "/usr/local/bin/systemctl"]).expect("make it executable");
     for (name, config) in configurations() {
         match &config {
             Some(text) => rig.write("/etc/containerd/config.toml", text),
@@ -206,8 +231,12 @@ fn every_configuration_takes_a_handler_and_is_given_back_byte_for_byte() {
         }
         let before = rig.see();
         rig.restart_node();
+        let asked = rig.run("sh", &["-c", "cat /run/rig/systemctl.log 2>/dev/null | wc -l"]).expect(name);
         let handler = if config.is_some_and(|text| text.contains("kept")) { "kept" } else { "runc" };
-        rig.berth_prints(&words(&["install", "--handler", &format!("{handler}=new")], &DO_IT));
+        rig.berth_prints(&["install", "--handler", &format!("{handler}=new"), "--apply", "--restart"]);
+        let log = std::fs::read_to_string(rig.path("/run/rig/systemctl.log")).expect("systemctl was run");
+        assert_eq!(log.lines().last(), Some("restart containerd"), "{name}");
+        assert_eq!(log.lines().count(), asked.trim().parse::<usize>().expect(name) + 1, "{name}");
         let config = "/etc/containerd/config.toml";
         let dump = rig.run("/run/rig/containerd/containerd", &["--config", config, "config", "dump"]).expect(name);
         let new = dump.split(".runtimes.new]").nth(1).expect(name);
