@@ -56,6 +56,37 @@ pub fn lines(findings: &[Finding]) -> String {
     findings.iter().map(line).collect()
 }
 
+/// A finding that somebody else has printed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Told<'a> {
+    /// The word of its grade.
+    pub grade: &'a str,
+    /// What was looked at.
+    pub check: &'a str,
+    /// What was found.
+    pub message: &'a str,
+    /// What to do.
+    pub hint: Option<&'a str>,
+}
+
+/// What [`lines`] has made of findings, in a process that may be of another version. Lines of another form are not among
+/// them.
+#[must_use]
+pub fn told(text: &str) -> Vec<Told<'_>> {
+    let mut found: Vec<Told<'_>> = Vec::new();
+    for line in text.lines() {
+        if let (Some(hint), Some(last)) = (line.trim_start().strip_prefix("-> "), found.last_mut()) {
+            last.hint = Some(hint);
+        } else if let Some((grade, rest)) = line.split_once(' ')
+            && [Grade::Pass, Grade::Skip, Grade::Warn, Grade::Fail].iter().any(|known| known.to_string() == grade)
+            && let Some((check, message)) = rest.trim_start().split_once(' ')
+        {
+            found.push(Told { grade, check, message: message.trim_start(), hint: None });
+        }
+    }
+    found
+}
+
 /// What others have said can have lines and worse in it.
 fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
@@ -90,6 +121,23 @@ impl Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let findings = [
+            Finding::pass("a", "is well"),
+            Finding::fail("long-name", "is not -> at all", "change this"),
+            Finding::skip("b", "not looked at"),
+        ];
+        let text = lines(&findings);
+        for (told, finding) in told(&text).iter().zip(&findings) {
+            assert_eq!(told.grade, finding.grade.to_string());
+            assert_eq!((told.check, told.message), (finding.check, finding.message.as_str()));
+            assert_eq!(told.hint, finding.hint.as_deref());
+        }
+        assert_eq!(told(&text).len(), findings.len());
+        assert_eq!(told("404\n\n -> nobody's\n"), []);
+    }
 
     #[test]
     fn findings_stand_in_columns_with_what_to_do_below() {

@@ -3,7 +3,7 @@
 use super::{Node, doors, handlers, nri};
 use crate::address::Address;
 use crate::exit::chain;
-use crate::finding::Finding;
+use crate::finding::{Finding, Told, told};
 use crate::http::{Reply, ask};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -101,27 +101,26 @@ pub(super) fn ready(node: &Node) -> Vec<Finding> {
     }
 }
 
-/// Each line that is not good is one here, too.
+/// Each finding that is not good is one here, too.
 fn answered(reply: &Reply) -> Vec<Finding> {
-    let lines: Vec<_> = reply.body.lines().filter_map(line).collect();
-    if reply.status == 200 && lines.is_empty() {
+    let told = told(&reply.body);
+    let bad: Vec<_> = told.iter().filter_map(bad).collect();
+    if reply.status == 200 && bad.is_empty() {
         return vec![Finding::pass(READY, "it says that it is ready")];
     }
-    if lines.is_empty() {
+    if bad.is_empty() {
         let message = format!("it answers {} and says nothing that is understood", reply.status);
         return vec![Finding::fail(READY, message, "exchange it for a berth of this version, and look into its log")];
     }
-    lines
+    bad
 }
 
-/// `FAIL name: message (hint: what to do)`, as findings print themselves.
-fn line(text: &str) -> Option<Finding> {
-    let (message, hint) =
-        text.strip_suffix(')').and_then(|text| text.split_once(" (hint: ")).unwrap_or((text, "look into its log"));
-    let (grade, said) = message.split_once(' ')?;
-    match grade {
-        "FAIL" => Some(Finding::fail(READY, format!("it says: {said}"), hint)),
-        "WARN" => Some(Finding::warn(READY, format!("it says: {said}"), hint)),
+fn bad(told: &Told<'_>) -> Option<Finding> {
+    let Told { grade, check, message, hint } = told;
+    let (said, hint) = (format!("it says: {check}: {message}"), hint.unwrap_or("look into its log"));
+    match *grade {
+        "FAIL" => Some(Finding::fail(READY, said, hint)),
+        "WARN" => Some(Finding::warn(READY, said, hint)),
         _ => None,
     }
 }

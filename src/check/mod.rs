@@ -50,7 +50,7 @@ pub const CHECKS: [Check; 26] = [
     Check { name: plugins::OWN, look: plugins::own },
     Check { name: plugins::CONFLICT, look: plugins::conflict },
     Check { name: netns::DIRECTORY, look: netns::directory },
-    Check { name: netns::REACH, look: netns::reach },
+    Check { name: crate::door::nri::REACH, look: netns::reach },
     Check { name: handlers::PROGRAMS, look: handlers::programs },
     Check { name: handlers::DELEGATES, look: handlers::delegates },
     Check { name: handlers::RUNTIME_PATH, look: handlers::runtime_path },

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::decide::facts::Swap;
-use crate::door::nri::reaches;
+use crate::door::nri::{REACH, reaches};
 use crate::exit::chain;
 use crate::finding::Finding;
 use crate::netns::{self, Reach, shared};
@@ -11,8 +11,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 pub(super) const DIRECTORY: &str = "netns-directory";
-/// The name that the daemon gives it, too.
-pub(super) const REACH: &str = "pins-reach-engine";
 
 /// It is a directory in which only root makes files.
 pub(super) fn directory(node: &Node) -> Vec<Finding> {

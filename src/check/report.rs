@@ -1,7 +1,7 @@
 //! The answer, for people and for programs.
 
 use super::{Node, privileges};
-use crate::finding::{Finding, Grade};
+use crate::finding::{Finding, Grade, lines};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -99,20 +99,10 @@ impl Report {
         if headers {
             writeln!(out, "GRADE  {:width$}  FOUND", "CHECK")?;
         }
-        for Finding { check, grade, message, hint } in &self.findings {
-            writeln!(out, "{grade:5}  {check:width$}  {}", one_line(message))?;
-            if let Some(hint) = hint {
-                writeln!(out, "{:5}  {:width$}  -> {}", "", "", one_line(hint))?;
-            }
-        }
+        out.write_all(lines(&self.findings).as_bytes())?;
         let Summary { pass, warn, fail, skip } = self.summary;
         writeln!(out, "\n{pass} PASS, {warn} WARN, {fail} FAIL, {skip} SKIP")
     }
-}
-
-/// What a program has said may have lines and worse.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 impl Facts {

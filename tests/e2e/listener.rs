@@ -80,6 +80,6 @@ fn it_says_that_pins_do_not_reach_the_engine() {
     let rig = Rig::start();
     let _berth = rig.berth().mounts(Mounts::Private).args(&["--listen", LISTEN]).start();
     let body = rig.await_ready(503);
-    assert!(body.contains("FAIL netns-reach pins do not reach the engine"), "{body}");
+    assert!(body.contains("FAIL pins-reach-engine pins do not reach the engine"), "{body}");
     assert!(body.contains("PASS nri-synchronized "), "{body}");
 }

@@ -13,7 +13,7 @@ isolated! {
             let _berth = listening();
             let body = answers(TCP, "/readyz", 503).await;
             assert!(body.starts_with("PASS daemon pid ") && body.contains("FAIL nri-session not registered with the runtime at /run/nri.sock"), "{body}");
-            assert!(body.contains("SKIP nri-synchronized ") && body.contains("SKIP netns-reach "), "{body}");
+            assert!(body.contains("SKIP nri-synchronized ") && body.contains("SKIP pins-reach-engine "), "{body}");
             assert!(body.contains("-> see that the runtime runs"), "{body}");
             assert_eq!((get("/healthz").status, get("/healthz").body.as_str()), (200, "ok\n"));
 
@@ -48,7 +48,7 @@ isolated! {
         block_on(async {
             let (_runtime, _session, _berth) = ready(Profile::containerd_1_7(), listening).await;
             let body = answers(TCP, "/readyz", 200).await;
-            assert!(body.contains("WARN netns-reach ") && body.contains("-> wrap the handler"), "{body}");
+            assert!(body.contains("WARN pins-reach-engine ") && body.contains("-> wrap the handler"), "{body}");
         });
     }
 
@@ -91,7 +91,7 @@ isolated! {
             command.args(["--mount", "--propagation", "private", "--", env!("CARGO_BIN_EXE_berth"), "nri"]);
             let mut berth = command.args(["--socket", SOCKET, "--listen", TCP]).spawn().unwrap();
             let _session = runtime.accept_ready(Profile::containerd_2_3()).await;
-            let said = || try_get(TCP, "/readyz").ok().filter(|reply| reply.body.contains("FAIL   netns-reach"));
+            let said = || try_get(TCP, "/readyz").ok().filter(|reply| reply.body.contains("FAIL   pins-reach-engine"));
             let reply = crate::node::eventually("it says so", said).await;
             assert_eq!(reply.status, 503);
             assert!(reply.body.contains("PASS   nri-synchronized ") && reply.body.contains("-> mount the netns directory"), "{}", reply.body);

@@ -2,6 +2,7 @@
 
 use super::stage::Stage;
 use crate::check::{config, daemon, doors, drop_ins, engine, handlers, netns, nri, plugins, privileges, state};
+use crate::door::nri::REACH;
 use crate::finding::Grade::{self, Fail, Warn};
 use std::time::Duration;
 
@@ -221,7 +222,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             stage.write("/run/netns", "");
         })
     }),
-    when(netns::REACH, Fail, "private mount", "make-rshared", || {
+    when(REACH, Fail, "private mount", "make-rshared", || {
         wrote("/proc/7/mountinfo", "1 0 0:1 / / rw - tmpfs tmpfs rw\n")
     }),
     when(handlers::PROGRAMS, Fail, "no pod of this handler can start", "ln -s berth", || {
@@ -343,13 +344,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     when(daemon::READY, Fail, "nri-session: not registered with the runtime", "see that the runtime runs", || {
         Stage::answering(
             "503 Service Unavailable",
-            "FAIL nri-session: not registered with the runtime at /run/nri/nri.sock (hint: see that the runtime runs)\nSKIP x: y\n",
+            "FAIL   nri-session  not registered with the runtime at /run/nri/nri.sock\n                    -> see that the runtime runs\nSKIP   x            y\n",
         )
     }),
     when(daemon::READY, Warn, "pins-reach-engine: the runtime", "upgrade", || {
         Stage::answering(
             "200 OK",
-            "PASS nri-session: registered\nWARN pins-reach-engine: the runtime cannot (hint: upgrade)\n",
+            "PASS   nri-session        registered\nWARN   pins-reach-engine  the runtime cannot\n                          -> upgrade\n",
         )
     }),
     when(daemon::READY, Fail, "answers 503", "look into its log", || Stage::answering("503 Service Unavailable", "")),

@@ -22,7 +22,7 @@ mod session;
 mod tests;
 
 pub use pinning::CaughtUp;
-pub use readiness::{Readiness, reaches};
+pub use readiness::{REACH, Readiness, reaches};
 
 use crate::apply::{ApplyError, Keeper, Sight};
 use crate::config::Config;

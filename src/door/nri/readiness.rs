@@ -88,7 +88,8 @@ impl State {
 /// The names of the findings.
 const SESSION: &str = "nri-session";
 const LIST: &str = "nri-synchronized";
-const REACH: &str = "netns-reach";
+/// What is said of the way from a pin to the engine.
+pub const REACH: &str = "pins-reach-engine";
 
 const WAIT: &str = "it does when the pod operations in progress have ended; if it never does, see its log";
 
