@@ -7,6 +7,7 @@
 )]
 
 mod check;
+mod documented;
 mod edited;
 mod engine;
 mod failure;
@@ -17,7 +18,6 @@ mod interposed;
 mod listener;
 mod nri;
 mod operate;
-mod readme;
 mod restart;
 mod restored;
 

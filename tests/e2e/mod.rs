@@ -9,6 +9,7 @@
 mod check;
 mod crun;
 mod default_handler;
+mod documented;
 mod edited;
 mod engine;
 mod failure;
@@ -23,7 +24,6 @@ mod operate;
 mod other_plugin;
 mod plain;
 mod reach;
-mod readme;
 mod recorded;
 mod reload;
 mod restart;

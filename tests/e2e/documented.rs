@@ -1,20 +1,20 @@
-//! What the README tells an operator to write, read by the real engine.
+//! What the documentation tells an operator to write, read by the real engine.
 
 use super::{assert_goes, assert_identity};
 use crate::rig::{IDLE, Rig};
 
 const CONFIG: &str = "/run/rig/containerd.toml";
 
-/// The README's block of TOML for this major version, with the rig's runtime and directory in the place of Kata's.
+/// The block of docs/interposers.md of TOML for this major version, with the rig's runtime and directory in the place of Kata's.
 fn block(version: &str) -> String {
-    let blocks = include_str!("../../README.md").split("```toml\n").skip(1);
+    let blocks = include_str!("../../docs/interposers.md").split("```toml\n").skip(1);
     let mut texts = blocks.map(|rest| rest.split("```").next().expect("a block ends"));
-    let text = texts.find(|text| text.starts_with(version)).expect("the README has a block for this version");
+    let text = texts.find(|text| text.starts_with(version)).expect("the page has a block for this version");
     text.replace("/usr/local/bin", "/run/rig/names").replace("kata", "runc")
 }
 
 #[test]
-fn the_handler_of_the_readme_works_as_it_is_written() {
+fn the_handler_of_the_documentation_works_as_it_is_written() {
     let mut rig = Rig::furnished();
     let before = std::fs::read_to_string(rig.path(CONFIG)).expect("the rig has a configuration");
     if rig.asks_running_shims() {
@@ -44,7 +44,7 @@ fn the_handler_of_the_readme_works_as_it_is_written() {
 }
 
 #[test]
-fn a_file_of_another_version_than_the_configurations_costs_what_the_readme_says() {
+fn a_file_of_another_version_than_the_configurations_costs_what_the_documentation_says() {
     const MINE: &str = "example.com/mine:1";
     let rig = Rig::furnished();
     std::fs::create_dir(rig.path("/run/rig/conf.d")).expect("make the directory of drop-ins");
