@@ -88,10 +88,10 @@ families! {
         "Whether berth is ready: registered, synchronized, and its pins reach the engine.",
         [[]];
     UNADJUSTED = Gauge by Daemon "berth_containers_unadjusted" []:
-        "Containers of selected pods that were at the last Synchronize without the identity their profile writes, less those of pods removed since: they were created while berth was away. Those behind a wrapped OCI runtime are not looked at.",
+        "Containers of selected pods that were at the last Synchronize without the identity their profile writes, less those of pods gone since: they were created while berth was away. Those of pods whose containers all come by an interposer are not judged.",
         [[]];
     SWAPS_NOT_APPLIED = Gauge by Daemon "berth_swaps_not_applied" []:
-        "Containers with identity that the runtime listed at the last Synchronize with another network namespace path than the pin of their pod, less those of pods removed since.",
+        "Containers with identity that the runtime listed at the last Synchronize with another network namespace path than the pin of their pod, less those of pods gone since. Those of pods whose containers all come by an interposer are not judged.",
         [[]];
     RECORDS = Gauge by Daemon "berth_records" ["state"]:
         "Pins and records on this node by state, in the words of berth list; unreadable are records that cannot be read.",

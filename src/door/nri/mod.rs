@@ -128,10 +128,13 @@ impl NriDoor {
         self.current().scope.clone()
     }
 
-    /// Forgets pods whose pins have been released.
+    /// Forgets pods whose pins have been released: the runtime need not have told that they are gone.
     pub fn forget<'a>(&self, names: impl IntoIterator<Item = &'a PinName>) {
-        let mut pods = locked(&self.pods);
-        names.into_iter().for_each(|name| pods.forget(name));
+        let (mut pods, mut listed) = (locked(&self.pods), locked(&self.listed));
+        for name in names {
+            pods.forget(name);
+            listed.forget(name);
+        }
     }
 
     fn current(&self) -> Arc<Session> {
@@ -194,7 +197,7 @@ impl NriDoor {
         self.occasions.ended(&name, removed);
         if removed {
             locked(&self.backlog).retain(|(pod, _)| pod.sandbox != sandbox);
-            locked(&self.listed).forget(&sandbox);
+            locked(&self.listed).forget(&name);
         }
         let line = line.with("pod", format_args!("{}/{}", pod.namespace, pod.name)).with("sandbox", sandbox);
         let reason = if known { "pin-settled-by-rule" } else { "no-pin" };
