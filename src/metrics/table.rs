@@ -100,7 +100,7 @@ families! {
         "The version of berth and the commit that it was built from; always 1.",
         [[crate::VERSION, crate::COMMIT]];
     CONFIG_HASH = Gauge by Daemon "berth_config_hash" []:
-        "The first 48 bits of the hash of the configuration in force, to compare nodes by; the log and records have all of it.",
+        "The first 48 bits of the hash of the configuration in force, to compare nodes by, 0 while none is; the log and records have all of it.",
         [[]];
     CONFIG_GOOD = Gauge by Daemon "berth_config_last_reload_successful" []:
         "Whether the configuration was good when it was last read; if not, the one before it is in force.",
