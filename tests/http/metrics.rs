@@ -90,6 +90,18 @@ isolated! {
         });
     }
 
+    fn a_container_whose_pod_has_no_usable_id_is_refused_and_counted_as_such() {
+        block_on(async {
+            let (_runtime, session, _berth) = ready(Profile::containerd_2_3(), listening).await;
+            let mut pod = Pod::at("s1", "/run/netns/absent");
+            pod.message.id = "../s1".into();
+            session.create_container(pod.message.clone(), pod.container()).await.unwrap_err();
+            let seen = samples();
+            assert_eq!(seen["berth_requests_total{door=\"nri\",event=\"CreateContainer\",result=\"failed\"}"], 1.0);
+            assert_eq!(seen["berth_verdicts_total{door=\"nri\",verdict=\"refuse\",reason=\"failed\"}"], 1.0);
+        });
+    }
+
     fn a_pod_that_ends_unheard_is_counted_no_more() {
         block_on(async {
             let (runtime, session, _berth) = ready(Profile::containerd_2_3(), listening).await;

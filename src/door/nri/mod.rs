@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::decide::decide;
 use crate::decide::policy::OnFailure;
 use crate::decide::verdict::{Netns, Reason, Verdict};
+use crate::door::count;
 use crate::exit::chain;
 use crate::identity::{Role, SandboxId, Scope};
 use crate::logging::Line;
@@ -325,6 +326,7 @@ impl Plugin for NriDoor {
         let started = Instant::now();
         let view = PodView::new(&pod).map_err(|error| {
             metrics::request(EVENT, Outcome::Failed, started.elapsed());
+            count::failure(OnFailure::Fail);
             let text = format!("berth: CreateContainer: {error}");
             log::error!("{}", Line::event("CreateContainer").with("verdict", "refuse").with("error", &text));
             Refusal::new(RefusalCode::InvalidArgument, text)
