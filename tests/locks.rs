@@ -57,6 +57,7 @@ fn record() -> Record {
         handler: "vm".into(),
         door: "nri".into(),
         doors: Vec::new(),
+        members: false,
         profile: "default".into(),
         verdict: "identity-and-netns".into(),
         config: "0".into(),

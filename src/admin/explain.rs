@@ -2,7 +2,7 @@
 
 use super::AdminError;
 use super::output::{Form, document, table};
-use crate::cli::{Explain, Explanation};
+use crate::cli::{Document, Explain};
 use crate::door::interpose::{self, Explained, Places, Question};
 use crate::exit::Exit;
 use std::io::Write;
@@ -21,8 +21,9 @@ pub fn explain(command: Explain, out: &mut dyn Write) -> Result<Exit, AdminError
         Question { bundle: command.bundle, name: command.name, id: command.id, root: command.root, entry: None };
     let explained = interpose::explain(&question, &places.load()?, places)?;
     match command.output {
-        Explanation::Json => document(out, Form::Json, &explained)?,
-        Explanation::Text => table(out, &rows(&explained))?,
+        Document::Json => document(out, Form::Json, &explained)?,
+        Document::Yaml => document(out, Form::Yaml, &explained)?,
+        Document::Text => table(out, &rows(&explained))?,
     }
     Ok(Exit::Ok)
 }

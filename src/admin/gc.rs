@@ -84,7 +84,8 @@ fn report(command: &Gc, items: &[Item], unsettled: &[String], out: &mut dyn Writ
         Rows::Table if items.is_empty() => return Ok(vec!["No pins found.".to_owned()]),
         Rows::Table => {
             let header = ["ACTION", "PIN", "POD", "REASON", "PROOF"].map(str::to_owned).to_vec();
-            let rows: Vec<_> = std::iter::once(header).chain(items.iter().map(row)).collect();
+            let header = (!command.no_headers).then_some(header);
+            let rows: Vec<_> = header.into_iter().chain(items.iter().map(row)).collect();
             table(out, &rows)?;
         }
     }

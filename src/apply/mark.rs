@@ -2,9 +2,10 @@
 
 use super::{ApplyError, Keeper};
 use crate::clock::Boottime;
+use crate::decide::facts::Door;
 use crate::exit::chain;
 use crate::fsutil::Lock;
-use crate::identity::Scope;
+use crate::identity::{Role, Scope};
 use crate::ledger::LedgerError;
 use crate::ledger::record::Record;
 use crate::lifecycle::Source;
@@ -30,22 +31,29 @@ impl Keeper {
         }
     }
 
-    /// Notes that `door` has acted on the pod of `name`, whose pin stands. For the report alone, so nothing depends on it:
-    /// where there is no readable record, or another berth is at it, nothing is noted.
-    pub fn mark_door(&self, name: &PinName, door: &str) {
-        if let Err(error) = self.try_mark_door(name, door) {
+    /// Notes that `door` has acted on a container of this role, of the pod of `name`, whose pin stands. For reports alone,
+    /// so nothing depends on it: where there is no readable record, or another berth is at it, nothing is noted. What is
+    /// noted already costs reading the record and no more.
+    pub fn mark_door(&self, name: &PinName, door: Door, role: Role) {
+        if let Err(error) = self.try_mark_door(name, door, role) {
             log::debug!("{}", Line::message("a door was not noted").with("pin", name).with("error", chain(&error)));
         }
     }
 
-    fn try_mark_door(&self, name: &PinName, door: &str) -> Result<(), ApplyError> {
-        let is_new = |record: &Record| !record.doors().contains(&door);
+    fn try_mark_door(&self, name: &PinName, door: Door, role: Role) -> Result<(), ApplyError> {
+        // Of a runtime it is known without that.
+        let member = door == Door::Shim && role == Role::Member;
+        let door = door.as_str();
+        let is_new = |record: &Record| !record.doors().contains(&door) || (member && !record.members);
         if !self.ledger.get(name)?.is_some_and(|record| is_new(&record)) {
             return Ok(());
         }
         let lock = self.ledger.lock(name, Duration::ZERO)?;
         match self.ledger.get(name)? {
-            Some(record) if is_new(&record) => Ok(self.ledger.put(name, &record.with_door(door))?),
+            Some(record) if is_new(&record) => {
+                let members = record.members || member;
+                Ok(self.ledger.put(name, &Record { members, ..record.with_door(door) })?)
+            }
             Some(_) => Ok(()),
             None => discard(lock),
         }

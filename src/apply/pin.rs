@@ -177,6 +177,7 @@ impl Wanted<'_> {
             handler: self.handler.to_owned(),
             door: self.door.to_owned(),
             doors: Vec::new(),
+            members: false,
             profile: self.profile.to_owned(),
             verdict: self.verdict.as_str().to_owned(),
             config: config_name(self.config),

@@ -1,8 +1,8 @@
 //! `berth check`
 
-use super::{ConfigFile, DEFAULT_INDEX, DEFAULT_NAME, Directories, EngineFlags};
+use super::{ConfigFile, DEFAULT_INDEX, DEFAULT_NAME, Directories, EngineFlags, Rows, nri};
 use crate::check::{Form, Request};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::path::PathBuf;
 
 /// `berth check`
@@ -16,19 +16,19 @@ Examples:
 Exit codes: 0 no FAIL, 1 a FAIL (with --strict a WARN, too), 2 usage.")]
 pub struct Check {
     /// Output format.
-    #[arg(short, long, value_enum, default_value_t = CheckOutput::Table)]
-    pub output: CheckOutput,
+    #[arg(short, long, value_enum, default_value_t = Rows::Table)]
+    pub output: Rows,
     /// Exit with 1 on a WARN, too.
     #[arg(long)]
     pub strict: bool,
-    /// Leave the line with the names of the columns out.
+    /// Leave out the line with the names of the columns.
     #[arg(long)]
     pub no_headers: bool,
     /// Index of berth's plugin.
-    #[arg(long, value_name = "NN", env = "BERTH_INDEX", default_value = DEFAULT_INDEX)]
+    #[arg(long, value_name = "NN", env = "BERTH_INDEX", default_value = DEFAULT_INDEX, value_parser = nri::index)]
     pub index: String,
     /// Name of berth's plugin.
-    #[arg(long, value_name = "NAME", env = "BERTH_NAME", default_value = DEFAULT_NAME)]
+    #[arg(long, value_name = "NAME", env = "BERTH_NAME", default_value = DEFAULT_NAME, value_parser = nri::name)]
     pub name: String,
     /// The engine.
     #[command(flatten)]
@@ -41,25 +41,14 @@ pub struct Check {
     pub directories: Directories,
 }
 
-/// Output formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CheckOutput {
-    /// For reading.
-    Table,
-    /// For programs.
-    Json,
-    /// For programs.
-    Yaml,
-}
-
 impl Check {
     /// In which form the answer is wanted.
     #[must_use]
     pub fn form(&self) -> Form {
         match self.output {
-            CheckOutput::Table => Form::Table { headers: !self.no_headers },
-            CheckOutput::Json => Form::Json,
-            CheckOutput::Yaml => Form::Yaml,
+            Rows::Table => Form::Table { headers: !self.no_headers },
+            Rows::Json => Form::Json,
+            Rows::Yaml => Form::Yaml,
         }
     }
 

@@ -1,7 +1,7 @@
 //! `berth explain`
 
-use super::{ConfigFile, Directories};
-use clap::{Args, ValueEnum};
+use super::{ConfigFile, Directories, Document};
+use clap::Args;
 use std::path::PathBuf;
 
 /// `berth explain`
@@ -24,21 +24,12 @@ pub struct Explain {
     #[arg(long, value_name = "ROOT")]
     pub root: Option<String>,
     /// Output format.
-    #[arg(short, long, value_enum, default_value_t = Explanation::Text)]
-    pub output: Explanation,
+    #[arg(short, long, value_enum, default_value_t = Document::Text)]
+    pub output: Document,
     /// Configuration.
     #[command(flatten)]
     pub config: ConfigFile,
     /// Directories.
     #[command(flatten)]
     pub directories: Directories,
-}
-
-/// Formats of an explanation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Explanation {
-    /// For reading.
-    Text,
-    /// For programs.
-    Json,
 }

@@ -19,6 +19,9 @@ pub struct Gc {
     /// Say nothing of what stays as it is.
     #[arg(short, long)]
     pub quiet: bool,
+    /// Leave out the line with the names of the columns.
+    #[arg(long)]
+    pub no_headers: bool,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = Rows::Table)]
     pub output: Rows,

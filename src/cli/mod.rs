@@ -15,12 +15,12 @@ mod nri;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Check, CheckOutput};
+pub use check::Check;
 pub use completion::{Completion, Shell};
 pub use config::Config;
 pub use engine::EngineFlags;
 pub use exec::Exec;
-pub use explain::{Explain, Explanation};
+pub use explain::Explain;
 pub use gc::{Gc, Rows};
 pub use inspect::Inspect;
 pub use install::{Doing, Install, Uninstall};

@@ -56,10 +56,10 @@ impl Nri {
     }
 }
 
-fn index(text: &str) -> Result<String, nri::IdentityError> {
+pub(super) fn index(text: &str) -> Result<String, nri::IdentityError> {
     nri::Identity::new(text, DEFAULT_NAME).map(|_| text.to_owned())
 }
 
-fn name(text: &str) -> Result<String, nri::IdentityError> {
+pub(super) fn name(text: &str) -> Result<String, nri::IdentityError> {
     nri::Identity::new(DEFAULT_INDEX, text).map(|_| text.to_owned())
 }

@@ -24,7 +24,7 @@ use crate::fsutil::Lock;
 use crate::http::BindError;
 use crate::ledger::record::config_name;
 use crate::logging::Line;
-use crate::metrics;
+use crate::metrics::{self, table::CONFIG_GOOD};
 use crate::nri::{self, Endpoint, Identity, NriError, Options};
 use board::Board;
 use listening::Listening;
@@ -41,9 +41,11 @@ use tokio::sync::watch as flag;
 /// How often a passive daemon looks whether it may take over.
 const TAKEOVER_POLL: Duration = Duration::from_millis(500);
 
-/// How long what has begun may take to end after SIGTERM. With what the runtime needs beside it the process is gone
-/// within two seconds.
+/// How long what has begun may take to end after SIGTERM: events, then a pass over the pins, then what waits for a lock or
+/// for `/proc`. With the last lines of the log ([`crate::logging::finish`]) that leaves some time of two seconds.
 const DRAIN: Duration = Duration::from_millis(1200);
+const DRAIN_PASS: Duration = Duration::from_millis(300);
+const DRAIN_BLOCKING: Duration = Duration::from_millis(200);
 
 /// Threads that may wait: for a lock, or for `/proc`.
 const BLOCKING_THREADS: usize = 4;
@@ -126,7 +128,7 @@ fn run_to_the_end(start: Start) -> Result<(), DaemonError> {
         .build()
         .map_err(DaemonError::Runtime)?;
     let result = runtime.block_on(serve(start));
-    runtime.shutdown_timeout(Duration::from_millis(300));
+    runtime.shutdown_timeout(DRAIN_BLOCKING);
     result
 }
 
@@ -147,6 +149,8 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         .with("config_hash", config_name(start.config.hash))
         .with("profiles", &start.config);
     log::info!("{line}");
+    // It has just been read; a passive daemon does not read it again.
+    CONFIG_GOOD.set(&[], 1);
     let keeper = Keeper::open(&start.state_dir, &start.netns_dir)?;
     let pages = Arc::new(Pages::new(endpoint(&start.endpoint), keeper.clone()));
     let mut listening = Listening::new(start.listen.clone(), Arc::<Pages>::clone(&pages));
@@ -211,7 +215,7 @@ async fn serve_node(
     end_session.send_replace(true);
     end("events were still in progress; ended all the same", DRAIN, plugin).await;
     stop.send_replace(true);
-    end("a pass over the pins was still in progress; the next start finishes it", DRAIN / 3, warden).await;
+    end("a pass over the pins was still in progress; the next start finishes it", DRAIN_PASS, warden).await;
     // Before the lock: whoever takes it over binds the same address.
     listening.end().await;
     result

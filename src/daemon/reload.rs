@@ -97,8 +97,7 @@ impl Reloader {
     /// Reads and, if that gives another configuration, puts it in place.
     async fn look(&mut self, asked: Asked) {
         let (named, present) = (self.named.clone(), self.door.own_config());
-        let loaded = tokio::task::spawn_blocking(move || load(named.as_deref())).await;
-        let loaded = match loaded {
+        let loaded = match tokio::task::spawn_blocking(move || load(named.as_deref())).await {
             Ok(Ok(config)) if asked == Asked::No && present.is_from_file() && !config.is_from_file() => {
                 Err(format!("config {DEFAULT_PATH}: is gone; what it said stays until it is back, or until SIGHUP"))
             }
@@ -113,7 +112,7 @@ impl Reloader {
                     log::info!("{}", about("configuration unchanged", &config));
                 }
             }
-            Ok(config) => self.replace(config, &present),
+            Ok(config) => self.replace(config, &present).await,
         }
         if self.door.is_overruled() && (asked == Asked::Yes || *self.door.own_config() != *present) {
             let text = "what the runtime has handed over holds all the same, until its next handshake; \
@@ -132,25 +131,31 @@ impl Reloader {
         self.wrong = Some(wrong);
     }
 
-    fn replace(&mut self, config: Config, before: &Config) {
+    async fn replace(&mut self, config: Config, before: &Config) {
         self.wrong = None;
         CONFIG_GOOD.set(&[], 1);
-        let later = at_next_start(before, &config);
+        let later = at_next_session(before, &config);
         let line = about("configuration reloaded", &config)
             .with("before", config_name(before.hash))
             .with("profiles", &config)
-            .with("records_other_config", self.records_under_other(config.hash));
+            .with("records_other_config", self.records_under_other(config.hash).await);
         self.door.reconfigure(config);
         CONFIG_RELOADS.count(&["ok"]);
         log::info!("{line}");
         if !later.is_empty() {
-            let line = Line::message("this changes with a restart of the daemon only").with("keys", later.join(","));
-            log::warn!("{line}");
+            let text = "this holds from the next session with the runtime on; restart one of the two for it";
+            log::warn!("{}", Line::message(text).with("keys", later.join(",")));
         }
     }
 
-    fn records_under_other(&self, hash: u64) -> String {
-        self.ledger.list().map_or_else(|error| chain(&error), |listing| listing.under_other_config(hash).to_string())
+    /// How many, or why that cannot be said. Every one of them is read, which is not the event loop's to do.
+    async fn records_under_other(&self, hash: u64) -> String {
+        let ledger = self.ledger.clone();
+        match tokio::task::spawn_blocking(move || ledger.list()).await {
+            Ok(Ok(listing)) => listing.under_other_config(hash).to_string(),
+            Ok(Err(error)) => chain(&error),
+            Err(error) => error.to_string(),
+        }
     }
 }
 
@@ -169,8 +174,8 @@ fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
     Config::load(named)
 }
 
-/// The keys that differ and are read by what is set up once.
-fn at_next_start(before: &Config, now: &Config) -> Vec<&'static str> {
+/// The keys that differ and are read at a handshake.
+fn at_next_session(before: &Config, now: &Config) -> Vec<&'static str> {
     [("hostProc", before.host_proc != now.host_proc)]
         .iter()
         .filter(|(_, differ)| *differ)

@@ -81,6 +81,10 @@ pub struct Record {
     /// Further doors that have acted on the pod and found the pin right, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doors: Vec<String>,
+    /// A member has come by a shim that found the pin standing, so all of them do: by its version, a shim is run for each
+    /// container of a pod or for its sandbox alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub members: bool,
     /// The profile under which it did.
     pub profile: String,
     /// What had been decided, in a word.
@@ -191,6 +195,7 @@ pub(crate) mod tests {
             handler: "kata".into(),
             door: "nri".into(),
             doors: vec!["runtime".into()],
+            members: true,
             profile: "default".into(),
             verdict: "identity-and-netns".into(),
             config: "0123456789abcdef".into(),
@@ -247,8 +252,8 @@ pub(crate) mod tests {
         let record = Record::decode(FIRST.as_bytes()).expect("readable");
         let record = record.with_door("runtime").with_door("nri").with_door("nri");
         assert_eq!(record.doors(), ["runtime", "nri"]);
-        let text = String::from_utf8(record.encode().expect("encode")).expect("utf-8");
-        assert_eq!(text.replacen(r#""doors":["nri"],"#, "", 1), FIRST);
+        let text = String::from_utf8(Record { members: true, ..record }.encode().expect("encode")).expect("utf-8");
+        assert_eq!(text.replacen(r#""doors":["nri"],"members":true,"#, "", 1), FIRST);
     }
 
     #[test]

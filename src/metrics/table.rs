@@ -88,10 +88,10 @@ families! {
         "Whether berth is ready: registered, synchronized, and its pins reach the engine.",
         [[]];
     UNADJUSTED = Gauge by Daemon "berth_containers_unadjusted" []:
-        "Containers of selected pods that were at the last Synchronize without the identity their profile writes, less those of pods removed since: they were created while berth was away. Those behind a wrapped OCI runtime are not looked at.",
+        "Containers of selected pods that were at the last Synchronize without the identity their profile writes, less those of pods gone since: they were created while berth was away. Those of pods whose containers all come by an interposer are not judged.",
         [[]];
     SWAPS_NOT_APPLIED = Gauge by Daemon "berth_swaps_not_applied" []:
-        "Containers with identity that the runtime listed at the last Synchronize with another network namespace path than the pin of their pod, less those of pods removed since.",
+        "Containers with identity that the runtime listed at the last Synchronize with another network namespace path than the pin of their pod, less those of pods gone since. Those of pods whose containers all come by an interposer are not judged.",
         [[]];
     RECORDS = Gauge by Daemon "berth_records" ["state"]:
         "Pins and records on this node by state, in the words of berth list; unreadable are records that cannot be read.",
@@ -100,7 +100,7 @@ families! {
         "The version of berth and the commit that it was built from; always 1.",
         [[crate::VERSION, crate::COMMIT]];
     CONFIG_HASH = Gauge by Daemon "berth_config_hash" []:
-        "The first 48 bits of the hash of the configuration in force, to compare nodes by; the log and records have all of it.",
+        "The first 48 bits of the hash of the configuration in force, to compare nodes by, 0 while none is; the log and records have all of it.",
         [[]];
     CONFIG_GOOD = Gauge by Daemon "berth_config_last_reload_successful" []:
         "Whether the configuration was good when it was last read; if not, the one before it is in force.",

@@ -5,15 +5,19 @@ use super::answer::{Part, part};
 use netlink_packet_core::{Emitable, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::ReceiveTimeout;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvmsg, send, setsockopt, socket,
+};
 use nix::sys::time::{TimeVal, TimeValLike};
+use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// How often a list is asked for that changes while it is given.
 const ATTEMPTS: usize = 8;
 
-/// The most messages that are kept of a list.
+/// The most messages that are kept of a list, and the most bytes of them.
 const MOST: usize = 10_000;
+const MOST_BYTES: usize = 32 << 20;
 
 /// The kernel fills datagrams of a dump up to 32 KiB where the reader has that much room (`netlink_dump`).
 const ROOM: usize = 64 << 10;
@@ -29,6 +33,7 @@ const SEQUENCE: u32 = 1;
 pub(super) struct Dump {
     /// Its messages without their headers, up to [`MOST`].
     pub(super) messages: Vec<Vec<u8>>,
+    bytes: usize,
     interrupted: bool,
     cut: bool,
 }
@@ -38,7 +43,8 @@ impl Dump {
     pub(super) fn problems(&self, what: &str) -> Vec<String> {
         let mut problems = Vec::new();
         if self.cut {
-            problems.push(format!("there are more than {MOST} {what}; the others were not read"));
+            let read = self.messages.len();
+            problems.push(format!("there are more {what} than the {read} that were read"));
         }
         if self.interrupted {
             problems.push(format!("{what} changed each of {ATTEMPTS} times that they were read; some may be missing"));
@@ -70,7 +76,7 @@ pub(super) fn undisturbed<E>(mut attempt: impl FnMut() -> Result<Dump, E>) -> Re
     Ok(dump)
 }
 
-fn encoded(kind: u16, header: &impl Emitable) -> Vec<u8> {
+pub(super) fn encoded(kind: u16, header: &impl Emitable) -> Vec<u8> {
     let mut outer = NetlinkHeader::default();
     let length = outer.buffer_len() + header.buffer_len();
     outer.length = u32::try_from(length).unwrap_or_default();
@@ -92,10 +98,13 @@ fn attempt(what: &'static str, request: &[u8]) -> Result<Dump, NetlinkError> {
     let mut buffer = vec![0; ROOM];
     let mut dump = Dump::default();
     loop {
-        // With MSG_TRUNC the length is the datagram's, whatever the room.
-        let length = match recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC) {
+        let length = match receive(&socket, &mut buffer) {
             Err(Errno::EINTR) => continue,
-            received => received.map_err(on("receive from"))?,
+            received => match received.map_err(on("receive from"))? {
+                (length, true) => length,
+                // Whoever administers the namespace can send to this socket, too.
+                (_, false) => continue,
+            },
         };
         let malformed = |why: &str| NetlinkError::Malformed { what, why: why.to_owned() };
         let bytes = buffer.get(..length).ok_or_else(|| malformed("a datagram is larger than 64 KiB"))?;
@@ -111,7 +120,15 @@ fn attempt(what: &'static str, request: &[u8]) -> Result<Dump, NetlinkError> {
     }
 }
 
-fn open() -> Result<OwnedFd, Errno> {
+/// The next datagram: how long it is, whatever the room, and whether the kernel has sent it.
+pub(super) fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<(usize, bool), Errno> {
+    let mut room = [IoSliceMut::new(buffer)];
+    // With MSG_TRUNC the length is the datagram's.
+    let received = recvmsg::<NetlinkAddr>(socket.as_raw_fd(), &mut room, None, MsgFlags::MSG_TRUNC)?;
+    Ok((received.bytes, received.address.is_some_and(|address| address.pid() == 0)))
+}
+
+pub(super) fn open() -> Result<OwnedFd, Errno> {
     let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
     setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(PATIENCE_SECONDS))?;
     Ok(socket)
@@ -120,12 +137,14 @@ fn open() -> Result<OwnedFd, Errno> {
 impl Dump {
     /// Adds a part; the error number with which the list has ended, if it has.
     pub(super) fn take(&mut self, part: Part) -> Option<i32> {
-        self.messages.extend(part.messages);
         self.interrupted |= part.interrupted;
-        if self.messages.len() > MOST {
-            self.messages.truncate(MOST);
-            self.cut = true;
-            return Some(0);
+        for message in part.messages {
+            self.bytes += message.len();
+            if self.messages.len() == MOST || self.bytes > MOST_BYTES {
+                self.cut = true;
+                return Some(0);
+            }
+            self.messages.push(message);
         }
         part.end
     }

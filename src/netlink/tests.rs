@@ -1,5 +1,6 @@
 //! What is read of real namespaces, and of answers that are not what one would like.
 
+use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -7,13 +8,14 @@ use std::thread;
 use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkHeader, LinkMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
+use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, send, sendto};
 use proptest::prelude::*;
 
 use super::answer::{Part, part};
 use super::network::compose;
-use super::socket::{Dump, undisturbed};
+use super::socket::{Dump, encoded, open, receive, undisturbed};
 use super::{Network, NextHop, Route, read};
 use crate::netns::testing::{isolated, join, new_netns, on_thread};
 
@@ -128,8 +130,34 @@ fn many_routes_are_read_and_too_many_are_cut_and_that_is_said() {
         assert_eq!((of_d0(&network), network.problems.len()), (5000, 0));
         batch(routes(5000..11_000));
         let network = read().unwrap();
-        assert_eq!(network.problems, ["there are more than 10000 routes; the others were not read"]);
+        assert_eq!(network.problems, ["there are more routes than the 10000 that were read"]);
         assert!(network.routes.len() <= 10_000 && of_d0(&network) > 9_000);
+    });
+}
+
+#[test]
+fn messages_are_kept_up_to_a_size() {
+    let mut dump = Dump::default();
+    let part = || Part { messages: vec![vec![0; 1 << 20]], ..Part::default() };
+    let kept = (0..).take_while(|_| dump.take(part()).is_none()).count();
+    assert_eq!((kept, dump.messages.len()), (32, 32));
+    assert_eq!(dump.problems("interfaces"), ["there are more interfaces than the 32 that were read"]);
+}
+
+#[test]
+fn what_the_kernel_sends_is_told_from_what_others_in_the_namespace_do() {
+    isolated(|| {
+        let (ours, others) = (open().unwrap(), open().unwrap());
+        let at = NetlinkAddr::new(4711, 0);
+        bind(ours.as_raw_fd(), &at).unwrap();
+        let forged = datagram(1, 0, link());
+        sendto(others.as_raw_fd(), &forged, &at, MsgFlags::empty()).unwrap();
+        let mut buffer = vec![0; 1 << 16];
+        assert_eq!(receive(&ours, &mut buffer), Ok((forged.len(), false)));
+        let request = encoded(nix::libc::RTM_GETLINK, &LinkHeader::default());
+        send(ours.as_raw_fd(), &request, MsgFlags::empty()).unwrap();
+        let (length, from_kernel) = receive(&ours, &mut buffer).unwrap();
+        assert!(from_kernel && length > request.len(), "{length}");
     });
 }
 

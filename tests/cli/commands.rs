@@ -99,6 +99,7 @@ pub(crate) const RUNS: &[(&str, &str)] = &[
     ("gc", "--dry-run"),
     ("explain", "k8s.io/s1"),
     ("explain", "k8s.io/s1 -o json"),
+    ("explain", "k8s.io/s1 -o yaml"),
     ("config check", ""),
     ("config default", ""),
     ("completion", "bash"),

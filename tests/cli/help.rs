@@ -35,6 +35,7 @@ fn a_mistake_ends_with_2_and_says_on_standard_error_what_was_meant() {
         (&["list", "--ouput", "json"], "a similar argument exists: '--output'"),
         (&["list", "-o", "jsn"], "a similar value exists: 'json'"),
         (&["gc", "everything"], "unexpected argument 'everything' found"),
+        (&["check", "--index", "9"], "invalid value '9' for '--index <NN>'"),
         (&["config"], "Usage: berth config <COMMAND>"),
         (&[], "Usage: berth <COMMAND>"),
     ] {

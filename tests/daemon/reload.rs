@@ -231,11 +231,15 @@ isolated! {
         });
     }
 
-    fn host_proc_is_said_to_wait_for_a_restart() {
+    fn host_proc_is_said_to_wait_for_the_next_session_and_holds_then() {
         block_on(async {
-            let (_runtime, _session, berth) = ready(Profile::containerd_2_3(), || Berth::configured(&telling("one"))).await;
-            fs::write(FILE, telling("one") + "hostProc: /proc\n").unwrap();
-            berth.logged("msg=\"this changes with a restart of the daemon only\" keys=hostProc").await;
+            let (runtime, session, berth) = ready(Profile::containerd_2_3(), || Berth::configured(&telling("one"))).await;
+            fs::write(FILE, telling("one") + "hostProc: /run/elsewhere\n").unwrap();
+            berth.logged("msg=\"this holds from the next session with the runtime on; restart one of the two for it\" keys=hostProc").await;
+            assert!(!berth.log().contains("reach=\"/run/elsewhere/"), "{}", berth.log());
+            drop(session);
+            let _session = runtime.accept_ready(Profile::containerd_2_3()).await;
+            berth.logged("reach=\"/run/elsewhere/").await;
         });
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use berth::metrics::{FAMILIES, Kind};
 use berth::nri::Event;
@@ -10,6 +11,7 @@ use crate::client::{TCP, answers, get, listening, raw, samples, shows};
 use crate::fake_runtime::{FakeRuntime, Profile};
 use crate::isolated;
 use crate::node::{Pod, SOCKET, block_on, command, eventually, ready};
+use crate::stage::{self, bundle, containerd, create, interposer, network, silent};
 
 /// A page in a format that is asked for: its head and its body.
 fn asked_for(accept: &str) -> (String, String) {
@@ -85,6 +87,66 @@ isolated! {
             session.synchronize(vec![pod.message.clone()], vec![whole]).await.unwrap();
             shows("berth_swaps_not_applied", 0.0).await;
             assert_eq!(samples()["berth_containers_unadjusted"], 0.0);
+        });
+    }
+
+    fn a_container_whose_pod_has_no_usable_id_is_refused_and_counted_as_such() {
+        block_on(async {
+            let (_runtime, session, _berth) = ready(Profile::containerd_2_3(), listening).await;
+            let mut pod = Pod::at("s1", "/run/netns/absent");
+            pod.message.id = "../s1".into();
+            session.create_container(pod.message.clone(), pod.container()).await.unwrap_err();
+            let seen = samples();
+            assert_eq!(seen["berth_requests_total{door=\"nri\",event=\"CreateContainer\",result=\"failed\"}"], 1.0);
+            assert_eq!(seen["berth_verdicts_total{door=\"nri\",verdict=\"refuse\",reason=\"failed\"}"], 1.0);
+        });
+    }
+
+    fn a_pod_that_ends_unheard_is_counted_no_more() {
+        block_on(async {
+            let (runtime, session, _berth) = ready(Profile::containerd_2_3(), listening).await;
+            let (ends, stays) = (Pod::new("s1"), Pod::new("s2"));
+            drop(session);
+            let session = runtime.accept(Profile::containerd_2_3()).await;
+            session.configure().await.unwrap();
+            let pods = [&ends, &stays].map(|pod| pod.message.clone());
+            session.synchronize(pods.to_vec(), vec![ends.container(), stays.container()]).await.unwrap();
+            shows("berth_containers_unadjusted", 2.0).await;
+            // As of a pod that is older than containerd's process: its end reaches no plugin.
+            ends.engine_lets_go();
+            ends.gone().await;
+            shows("berth_containers_unadjusted", 1.0).await;
+        });
+    }
+
+    fn what_an_interposer_has_made_is_not_counted_and_what_it_does_not_see_is() {
+        silent("runc");
+        silent("containerd-shim-x-v2");
+        let (wrapped, shim) = (interposer("berth-runc"), interposer("containerd-shim-berth-x-v2"));
+        block_on(async {
+            let (runtime, session, berth) = ready(Profile::containerd_2_3(), listening).await;
+            let [by_runtime, by_shim, by_sandbox_alone] = ["s1", "s2", "s3"].map(Pod::new);
+            drop(session);
+            let started = |dir: &Path, id: &str| {
+                let args = ["-namespace", "k8s.io", "-address", "/a", "-publish-binary", "/b", "-id", id, "start"];
+                let output = stage::command(&shim, &args).current_dir(dir).output().unwrap();
+                assert!(output.status.success(), "{output:?}");
+            };
+            let sandbox = |pod: &Pod, id| bundle(id, &containerd("sandbox", id), &network(&pod.file));
+            let member = |id, sandbox| bundle(id, &containerd("container", sandbox), &network("/proc/0/ns/net"));
+            assert!(create(&wrapped, &sandbox(&by_runtime, "s1"), "s1").status.success());
+            started(&sandbox(&by_shim, "s2"), "s2");
+            started(&member("c2", "s2"), "c2");
+            started(&sandbox(&by_sandbox_alone, "s3"), "s3");
+
+            let session = runtime.accept(Profile::containerd_2_3()).await;
+            session.configure().await.unwrap();
+            let pods = [&by_runtime, &by_shim, &by_sandbox_alone];
+            let containers = pods.map(Pod::container).to_vec();
+            session.synchronize(pods.map(|pod| pod.message.clone()).to_vec(), containers).await.unwrap();
+            berth.logged("event=CatchUp pinned=3").await;
+            shows("berth_containers_unadjusted", 1.0).await;
+            berth.logged("event=CatchUp pod=default/name-s3 container=app verdict=leave reason=created-while-away").await;
         });
     }
 

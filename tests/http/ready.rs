@@ -59,7 +59,11 @@ isolated! {
             let body = answers("127.0.0.1:9465", "/readyz", 503).await;
             assert!(body.starts_with("FAIL daemon another berth daemon serves this node"), "{body}");
             assert_eq!(try_get("127.0.0.1:9465", "/healthz").unwrap().status, 200);
-            assert_eq!(try_get("127.0.0.1:9465", "/metrics").unwrap().status, 200);
+            let metrics = try_get("127.0.0.1:9465", "/metrics").unwrap();
+            assert_eq!(metrics.status, 200);
+            // What it was started with is good, and none is in force.
+            let seen = crate::client::parse(&metrics.body);
+            assert_eq!((seen["berth_config_last_reload_successful"], seen["berth_config_hash"]), (1.0, 0.0));
             answers(TCP, "/readyz", 200).await;
             drop(session);
             first.kill().await;

@@ -121,6 +121,8 @@ isolated! {
             assert!(said.contains(line), "{line}\nin\n{said}");
         }
         let json: serde_json::Value = serde_json::from_str(&explain(&[dir.to_str().unwrap(), "--as", "berth-runc", "-o", "json"])).unwrap();
+        let yaml = explain(&[dir.to_str().unwrap(), "--as", "berth-runc", "-o", "yaml"]);
+        assert_eq!(serde_yaml::from_str::<serde_json::Value>(&yaml).unwrap(), json);
         assert_eq!(json["pathAfter"], "/run/netns/berth-s1");
         assert_eq!((text(&dir), Path::new("/run/berth").exists()), (before, false));
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::isolated;
 use crate::provision::components;
-use crate::stage::{BIN, bundle, command, containerd, interposer, netns, network, path, text};
+use crate::stage::{bundle, command, containerd, interposer, netns, network, path, silent, text};
 
 /// Threads and processes, event loops, and waiting for a disk.
 const FORBIDDEN: &str = "clone clone3 fork vfork epoll_create epoll_create1 eventfd2 io_uring_setup socketpair \
@@ -18,12 +18,6 @@ const STARTED: &str = "rt_sigaction(SIGBUS, {";
 /// strace. To be asked for before a test is isolated, too: inside there is no network to get it by.
 fn strace() -> PathBuf {
     components(&["strace"])["BERTH_RIG_STRACE"].clone().into()
-}
-
-/// A delegate that has nothing to say.
-fn silent(name: &str) {
-    fs::create_dir_all(BIN).unwrap();
-    std::os::unix::fs::symlink("/bin/true", Path::new(BIN).join(name)).unwrap();
 }
 
 /// berth's own part of a run: each system call as strace writes it, up to the exec of the delegate or its own end.

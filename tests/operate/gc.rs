@@ -51,6 +51,8 @@ isolated! {
         assert_eq!((&would["kind"], &would["dryRun"]), (&"PinCollection".into(), &true.into()));
         let actions: Vec<_> = would["items"].as_array().unwrap().iter().map(|item| item["action"].as_str().unwrap()).collect();
         assert_eq!(actions, ["keep", "release", "drain", "keep"]);
+        let bare = printed(&["gc", "--dry-run", "--no-headers"]);
+        assert!(bare.starts_with("keep") && bare.lines().count() == 4, "{bare}");
         let quiet = printed(&["gc", "--dry-run", "--quiet"]);
         assert_eq!(quiet.lines().map(|line| line.split("  ").nth(1).unwrap()).collect::<Vec<_>>()[1..], ["berth-bb22"]);
         insta::assert_snapshot!("applied", printed(&["gc"]));

@@ -1,6 +1,8 @@
 //! Pinning, and what it takes back.
 
 use super::*;
+use crate::decide::facts::Door;
+use crate::identity::Role;
 
 #[test]
 fn pinning_twice_changes_nothing_the_second_time() {
@@ -89,15 +91,21 @@ fn a_further_door_is_noted_once_and_tells_the_handler_that_the_first_did_not_kno
 fn a_door_that_finds_the_pin_standing_is_noted_and_nothing_depends_on_it() {
     isolated(|| {
         let node = Node::new();
-        node.keeper.mark_door(&node.name, "shim");
-        node.keeper.mark_door(&node.name, "shim");
-        assert_eq!(node.record().expect("record").doors(), ["runtime", "shim"]);
+        for _ in 0..2 {
+            node.keeper.mark_door(&node.name, Door::Shim, Role::Sandbox);
+            assert_eq!(node.record().expect("record").doors(), ["runtime", "shim"]);
+        }
+        node.keeper.mark_door(&node.name, Door::Runtime, Role::Member);
+        assert!(!node.record().expect("record").members);
+        node.keeper.mark_door(&node.name, Door::Shim, Role::Member);
+        node.keeper.mark_door(&node.name, Door::Shim, Role::Sandbox);
+        assert!(node.record().expect("record").members);
         let held = node.keeper.ledger.lock(&node.name, Duration::ZERO).expect("lock");
-        node.keeper.mark_door(&node.name, "nri");
+        node.keeper.mark_door(&node.name, Door::Nri, Role::Member);
         assert_eq!(node.record().expect("record").doors(), ["runtime", "shim"], "somebody else is at it");
         held.remove().expect("unlock");
         node.keeper.ledger.remove(&node.name).expect("remove");
-        node.keeper.mark_door(&node.name, "nri");
+        node.keeper.mark_door(&node.name, Door::Nri, Role::Member);
         assert_eq!(node.record(), None);
         assert!(!Path::new("/run/berth/locks/berth-s1").exists());
     });

@@ -114,7 +114,7 @@ impl<'a> Asked<'a> {
         };
         match &examined.gathered.source {
             Source::Pinned => {
-                keeper.mark_door(&examined.gathered.name, door(self.grammar).as_str());
+                keeper.mark_door(&examined.gathered.name, door(self.grammar), examined.who.role);
                 Ok(())
             }
             Source::Open(file, netns) => pin(Origin::Adopted, file, netns),

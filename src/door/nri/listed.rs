@@ -1,18 +1,18 @@
 //! What the full list shows of containers that run already: whether they are as berth would have made them.
 //!
-//! Nothing can be done for those that are not; they are counted and named. The list is all there is to see this by: an
-//! interposer's work shows in no engine's list, so containers behind a wrapped OCI runtime, which sees every one of a pod,
-//! are not judged. Those of a shim that creates its members by itself are, and may be whole although the list lacks it.
+//! Nothing can be done for those that are not; they are counted and named. An interposer's work shows in no engine's list,
+//! so containers of a pod whose record says that an interposer sees every one of them are not judged.
 
 use super::gather::PodView;
 use super::{NriDoor, gather, locked};
 use crate::decide::decide;
 use crate::decide::facts::Door;
 use crate::decide::verdict::{Netns, Plan, Verdict};
-use crate::identity::{Role, SandboxId};
+use crate::identity::Role;
 use crate::logging::Line;
 use crate::metrics::table::{SWAPS_NOT_APPLIED, UNADJUSTED};
 use crate::nri::api;
+use crate::pin::PinName;
 use std::collections::HashMap;
 
 /// How a container that runs is not as it should be.
@@ -24,25 +24,28 @@ enum Lacks {
     Path,
 }
 
-/// How many there are, by sandbox.
+/// How many there are of each kind, by the pods of the last list that have not gone since.
 #[derive(Debug, Default)]
-pub(super) struct Listed(HashMap<SandboxId, [u64; 2]>);
+pub(super) struct Listed(HashMap<PinName, [u64; 2]>);
 
 impl Listed {
-    fn note(&mut self, sandbox: &SandboxId, lacks: Lacks) {
-        self.0.entry(sandbox.clone()).or_default()[usize::from(lacks == Lacks::Path)] += 1;
+    /// A new list has come, and these are its pods that will be judged.
+    pub(super) fn expect(&mut self, pods: impl Iterator<Item = PinName>) {
+        self.0 = pods.map(|name| (name, [0; 2])).collect();
         self.show();
+    }
+
+    /// What was found of a pod, in the place of what was found before; nothing is noted of one that is gone by now.
+    fn judged(&mut self, name: &PinName, counts: [u64; 2]) {
+        if let Some(pod) = self.0.get_mut(name) {
+            *pod = counts;
+            self.show();
+        }
     }
 
     /// The pod is gone with all its containers.
-    pub(super) fn forget(&mut self, sandbox: &SandboxId) {
-        self.0.remove(sandbox);
-        self.show();
-    }
-
-    /// A new list is coming.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
+    pub(super) fn forget(&mut self, name: &PinName) {
+        self.0.remove(name);
         self.show();
     }
 
@@ -56,9 +59,15 @@ impl Listed {
 impl NriDoor {
     /// Judges the containers of a pod whose pin stands by now, if it is to have one.
     pub(super) fn judge(&self, pod: &PodView, containers: &[api::Container]) {
-        for container in containers.iter().filter(|container| runs(container)) {
-            let Some(lacks) = self.lacks(pod, container) else { continue };
-            locked(&self.listed).note(&pod.sandbox, lacks);
+        let name = PinName::of(&self.current().scope, &pod.sandbox);
+        let lacking = containers.iter().filter(|container| runs(container));
+        let mut lacking = lacking.filter_map(|container| Some((container, self.lacks(pod, container)?))).peekable();
+        let mut counts = [0; 2];
+        if lacking.peek().is_some() && self.is_seen_by_interposer(&name) {
+            return;
+        }
+        for (container, lacks) in lacking {
+            counts[usize::from(lacks == Lacks::Path)] += 1;
             let line = Line::event("CatchUp").with("pod", &pod.pod).with("container", &container.name);
             let (reason, effect) = match lacks {
                 Lacks::Identity => ("created-while-away", "it runs without the identity of its profile"),
@@ -66,6 +75,13 @@ impl NriDoor {
             };
             log::warn!("{}", line.with("verdict", "leave").with("reason", reason).with("effect", effect));
         }
+        locked(&self.listed).judged(&name, counts);
+    }
+
+    /// Whether an interposer sees every container of the pod: an OCI runtime does, a shim where it has seen a member.
+    fn is_seen_by_interposer(&self, name: &PinName) -> bool {
+        let record = self.keeper.ledger.get(name).ok().flatten();
+        record.is_some_and(|record| record.members || record.doors().contains(&Door::Runtime.as_str()))
     }
 
     fn lacks(&self, pod: &PodView, container: &api::Container) -> Option<Lacks> {
@@ -79,11 +95,7 @@ impl NriDoor {
                 let path = gather::path(container)?;
                 (plan.netns == Netns::Swap && path != gathered.pin_path).then_some(Lacks::Path)
             }
-            Verdict::Adjust(_) | Verdict::Refuse(_) => {
-                let record = self.keeper.ledger.get(&gathered.name).ok().flatten();
-                let seen_by_all = record.is_some_and(|record| record.door == Door::Runtime.as_str());
-                (!seen_by_all).then_some(Lacks::Identity)
-            }
+            Verdict::Adjust(_) | Verdict::Refuse(_) => Some(Lacks::Identity),
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::decide::decide;
 use crate::decide::policy::OnFailure;
 use crate::decide::verdict::{Netns, Reason, Verdict};
+use crate::door::count;
 use crate::exit::chain;
 use crate::identity::{Role, SandboxId, Scope};
 use crate::logging::Line;
@@ -128,10 +129,13 @@ impl NriDoor {
         self.current().scope.clone()
     }
 
-    /// Forgets pods whose pins have been released.
+    /// Forgets pods whose pins have been released: the runtime need not have told that they are gone.
     pub fn forget<'a>(&self, names: impl IntoIterator<Item = &'a PinName>) {
-        let mut pods = locked(&self.pods);
-        names.into_iter().for_each(|name| pods.forget(name));
+        let (mut pods, mut listed) = (locked(&self.pods), locked(&self.listed));
+        for name in names {
+            pods.forget(name);
+            listed.forget(name);
+        }
     }
 
     fn current(&self) -> Arc<Session> {
@@ -194,7 +198,7 @@ impl NriDoor {
         self.occasions.ended(&name, removed);
         if removed {
             locked(&self.backlog).retain(|(pod, _)| pod.sandbox != sandbox);
-            locked(&self.listed).forget(&sandbox);
+            locked(&self.listed).forget(&name);
         }
         let line = line.with("pod", format_args!("{}/{}", pod.namespace, pod.name)).with("sandbox", sandbox);
         let reason = if known { "pin-settled-by-rule" } else { "no-pin" };
@@ -322,6 +326,7 @@ impl Plugin for NriDoor {
         let started = Instant::now();
         let view = PodView::new(&pod).map_err(|error| {
             metrics::request(EVENT, Outcome::Failed, started.elapsed());
+            count::failure(OnFailure::Fail);
             let text = format!("berth: CreateContainer: {error}");
             log::error!("{}", Line::event("CreateContainer").with("verdict", "refuse").with("error", &text));
             Refusal::new(RefusalCode::InvalidArgument, text)

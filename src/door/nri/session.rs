@@ -10,6 +10,7 @@ use crate::identity::{Engine, Scope};
 use crate::logging::Line;
 use crate::netns::{Peek, Reach, host_ids};
 use crate::nri::{Answer, Event, EventMask, Refusal, RefusalCode, Runtime, api};
+use crate::pin::PinName;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -163,7 +164,8 @@ impl NriDoor {
             by_pod.entry(container.pod_sandbox_id.clone()).or_default().push(container);
         }
         let mut of = |pod: &PodView| by_pod.remove(pod.sandbox.as_str()).unwrap_or_default();
-        locked(&self.listed).clear();
+        let scope = self.current().scope.clone();
+        locked(&self.listed).expect(selected.iter().map(|pod| PinName::of(&scope, &pod.sandbox)));
         *locked(&self.backlog) =
             selected.into_iter().map(|pod| (of(&pod), pod)).map(|(list, pod)| (pod, list)).collect();
         count
