@@ -7,13 +7,22 @@ use super::survey::Entry;
 /// What stands before a sandbox id where only that can be meant, as `berth list -o name` writes it.
 pub(super) const SANDBOX: &str = "sandbox/";
 
-/// The pins that `query` can mean: those it names in full, if any, else those whose sandbox id begins so.
+/// As short as this, the beginning of a sandbox id does not compete with a pod of that name: a pod may well be called `db`.
+const SHORT: usize = 3;
+
+/// The pins that `query` can mean: those it names in full, if any; else those of a pod of that name and those whose sandbox
+/// id begins so. Both, because whoever may create a pod may give it the name that somebody else's id begins with.
 pub(super) fn matching<'a>(entries: &'a [Entry], query: &str) -> Vec<&'a Entry> {
-    let exact: Vec<_> = entries.iter().filter(|entry| is_exactly(entry, query)).collect();
+    let all = |is: fn(&Entry, &str) -> bool| entries.iter().filter(|entry| is(entry, query)).collect::<Vec<_>>();
+    let exact = all(is_exactly);
     if !exact.is_empty() {
         return exact;
     }
-    entries.iter().filter(|entry| begins(entry, query)).collect()
+    let named = all(is_named);
+    if !named.is_empty() && query.len() <= SHORT {
+        return named;
+    }
+    all(|entry, query| is_named(entry, query) || begins(entry, query))
 }
 
 /// The one pin that `query` means.
@@ -35,13 +44,14 @@ pub(super) fn unknown(query: &str) -> AdminError {
 
 fn is_exactly(entry: &Entry, query: &str) -> bool {
     let by_record = entry.record.as_ref().is_some_and(|record| {
-        let id = query.strip_prefix(SANDBOX).unwrap_or(query);
-        let pod = &record.pod;
-        let by_pod = !pod.name.is_empty()
-            && (query == pod.name || query.split_once('/') == Some((pod.namespace.as_str(), pod.name.as_str())));
-        id == record.sandbox || by_pod
+        let (id, pod) = (query.strip_prefix(SANDBOX).unwrap_or(query), &record.pod);
+        id == record.sandbox || query.split_once('/') == Some((pod.namespace.as_str(), pod.name.as_str()))
     });
     by_record || query == entry.name.as_str()
+}
+
+fn is_named(entry: &Entry, query: &str) -> bool {
+    entry.record.as_ref().is_some_and(|record| !query.is_empty() && query == record.pod.name)
 }
 
 /// A pin without a record has its sandbox's id in its name.

@@ -92,6 +92,14 @@ pub struct Keeper {
     pub ledger: Ledger,
 }
 
+impl ApplyError {
+    /// Whether it is about a record that a newer berth has written, and that is left to it: no failure of this one.
+    #[must_use]
+    pub fn is_newer_record(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerError::Record { source, .. }) if source.is_newer())
+    }
+}
+
 impl Keeper {
     /// Opens both, made if absent.
     ///

@@ -75,13 +75,32 @@ pub(super) fn daemon(node: &Node) -> Vec<Finding> {
     vec![one]
 }
 
+/// Where a daemon was told on its command line, or in its environment, to listen; that wins over its configuration.
+fn told_to_listen(proc: &Path) -> Option<Address> {
+    let read = |file: &str| std::fs::read(proc.join(file)).unwrap_or_default();
+    let (line, environment) = (read("cmdline"), read("environ"));
+    let words = |bytes: &[u8]| -> Vec<String> {
+        bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    };
+    let (line, environment) = (words(&line), words(&environment));
+    let flag = line.iter().position(|word| word == "--listen").and_then(|at| line.get(at + 1)).map(String::as_str);
+    let flag = flag.or_else(|| line.iter().find_map(|word| word.strip_prefix("--listen=")));
+    flag.or_else(|| environment.iter().find_map(|word| word.strip_prefix("BERTH_LISTEN=")))?.parse().ok()
+}
+
 /// It says of itself that it is ready: registered with the engine, told of all pods, its pins in reach. Nobody else can
-/// tell; it is asked where its configuration has it listen.
+/// tell; it is asked where it was told to listen.
 pub(super) fn ready(node: &Node) -> Vec<Finding> {
-    let address = match &node.config {
-        _ if running(node).is_empty() => return vec![Finding::skip(READY, "no berth daemon runs")],
-        Ok(config) => config.listen.clone(),
-        Err(_) => return vec![Finding::skip(READY, "berth's configuration, which says where to ask, is not valid")],
+    let processes = running(node);
+    let proc = node.host.proc();
+    let told = processes.iter().find_map(|pid| told_to_listen(&proc.join(pid.to_string())));
+    let address = match (&node.config, told) {
+        _ if processes.is_empty() => return vec![Finding::skip(READY, "no berth daemon runs")],
+        (_, Some(told)) => Some(told),
+        (Ok(config), None) => config.listen.clone(),
+        (Err(_), None) => {
+            return vec![Finding::skip(READY, "berth's configuration, which says where to ask, is not valid")];
+        }
     };
     let Some(address) = address else {
         let message = format!("cannot be asked: listen is not set in {}; its log says", handlers::config_file(node));
@@ -122,5 +141,26 @@ fn bad(told: &Told<'_>) -> Option<Finding> {
         "FAIL" => Some(Finding::fail(READY, said, hint)),
         "WARN" => Some(Finding::warn(READY, said, hint)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_a_variable_as_it_does_in_the_daemon() {
+        for (line, environment, wanted) in [
+            ("berth\0nri\0--listen\0:9464\0", "BERTH_LISTEN=:1\0", Some(":9464")),
+            ("berth\0nri\0--listen=unix:/run/x\0", "", Some("unix:/run/x")),
+            ("berth\0nri\0", "A=b\0BERTH_LISTEN=127.0.0.1:9464\0", Some("127.0.0.1:9464")),
+            ("berth\0nri\0--listen\0", "", None),
+        ] {
+            let proc = tempfile::tempdir().expect("dir");
+            std::fs::write(proc.path().join("cmdline"), line).expect("cmdline");
+            std::fs::write(proc.path().join("environ"), environment).expect("environ");
+            let wanted = wanted.map(|text| text.parse::<Address>().expect("an address"));
+            assert_eq!(told_to_listen(proc.path()), wanted, "{line:?}");
+        }
     }
 }

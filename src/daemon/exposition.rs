@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// How old the count of records may be: it reads every one of them.
 const RECORDS_AGE: Duration = Duration::from_secs(5);
 
+/// How long the totals of the interposers are waited for.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// The two formats that scrapers read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -61,8 +64,9 @@ impl Gauges {
     pub(super) fn refresh(&mut self, config: Option<u64>) {
         BUILD.set(&[crate::VERSION, crate::COMMIT], 1);
         vitals::refresh();
-        let read = Totals::read(&self.keeper.ledger.dir().join(COUNTS)).map_err(|error| chain(&error));
-        let read = read.map(|totals| self.totals = Arc::new(totals));
+        let read = Totals::read(&self.keeper.ledger.dir().join(COUNTS), PATIENCE).map_err(|error| chain(&error));
+        // Those of before serve where interposers are at it all the time.
+        let read = read.map(|totals| totals.into_iter().for_each(|totals| self.totals = Arc::new(totals)));
         let recent = self.counted.is_some_and(|at| at.elapsed() < RECORDS_AGE);
         let counted = if recent { Ok(()) } else { self.count_records(config) };
         match read.and(counted) {

@@ -24,7 +24,8 @@ use crate::fsutil::Lock;
 use crate::http::BindError;
 use crate::ledger::record::config_name;
 use crate::logging::Line;
-use crate::metrics::{self, table::CONFIG_GOOD};
+use crate::metrics;
+use crate::metrics::table::{CONFIG_GOOD, CONFIG_RELOADS};
 use crate::nri::{self, Endpoint, Identity, NriError, Options};
 use board::Board;
 use listening::Listening;
@@ -240,6 +241,7 @@ async fn follow(listening: &mut Listening, listen: &mut flag::Receiver<Option<Ad
     while listen.changed().await.is_ok() {
         let address = listen.borrow_and_update().clone();
         if let Err(error) = listening.move_to(address.as_ref()).await {
+            CONFIG_RELOADS.count(&["failed"]);
             let line = Line::message("health and metrics stay where they were").with("error", chain(&error));
             log::error!("{line}");
         }

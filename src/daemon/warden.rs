@@ -12,7 +12,7 @@ use crate::lifecycle::Why;
 use crate::logging::Line;
 use crate::metrics::table::{ORPHANS_REMOVED, PIN_FAILURES, PINS_HEALED};
 use crate::pin::PinName;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -197,25 +197,41 @@ impl Warden {
         }
     }
 
+    /// Says what stands in the way, once, and counts it as a failure.
     fn complain(&mut self, about: Option<PinName>, text: String) {
-        let complaint = (about, text);
-        if !self.complaints.contains(&complaint) {
-            let line = Line::message("a pin could not be settled");
-            let line = complaint.0.iter().fold(line, |line, name| line.with("pin", name));
-            log::warn!("{}", line.with("error", &complaint.1));
+        if self.say(about, text) {
             PIN_FAILURES.count(&["settle"]);
-            self.complaints.insert(complaint);
         }
+    }
+
+    /// Says what stands in the way; `false` if that was said before.
+    fn say(&mut self, about: Option<PinName>, text: String) -> bool {
+        let complaint = (about, text);
+        if self.complaints.contains(&complaint) {
+            return false;
+        }
+        let line = Line::message("a pin could not be settled");
+        let line = complaint.0.iter().fold(line, |line, name| line.with("pin", name));
+        log::warn!("{}", line.with("error", &complaint.1));
+        self.complaints.insert(complaint)
     }
 
     /// Says what came of a pass. Returns pins whose source went between the pass and the watch.
     fn note(&mut self, settlement: Settlement, all: bool) -> Vec<PinName> {
-        let errors: HashSet<_> = settlement.errors.iter().map(|(about, error)| (about.clone(), chain(error))).collect();
+        let errors: HashMap<_, _> = settlement
+            .errors
+            .iter()
+            .map(|(about, error)| ((about.clone(), chain(error)), error.is_newer_record()))
+            .collect();
         if all {
-            self.complaints.retain(|complaint| errors.contains(complaint) || complaint.1 == FOREIGN);
+            self.complaints.retain(|complaint| errors.contains_key(complaint) || complaint.1 == FOREIGN);
         }
-        for (about, text) in errors {
-            self.complain(about, text);
+        for ((about, text), newer) in errors {
+            match newer {
+                // Left to the berth that wrote it, which is no failure of this one.
+                true => drop(self.say(about, text)),
+                false => self.complain(about, text),
+            }
         }
         self.draining.extend(settlement.busy);
         let released = settlement.settled.iter().filter(|settled| matches!(settled.outcome, Outcome::Released(_)));

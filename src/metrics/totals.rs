@@ -2,7 +2,7 @@
 
 use super::table::TIMINGS;
 use super::{BOUNDS, FAMILIES, Family, Kind};
-use crate::fsutil::{self, FileError, Lock};
+use crate::fsutil::{FileError, Lock};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -37,16 +37,17 @@ pub fn summary() -> String {
 pub struct Totals(BTreeMap<String, u64>);
 
 impl Totals {
-    /// Those at `path`; none if there is no file.
+    /// Those at `path`; none if there is no file. Under its lock, because it is written in place; `Ok(None)`: others were at
+    /// it for longer than `patience`.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn read(path: &Path) -> Result<Self, FileError> {
-        match fsutil::read_bounded(path, MAX_TOTALS) {
-            Ok(bytes) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
-            Err(error) if error.is_not_found() => Ok(Self::default()),
-            Err(error) => Err(error),
+    pub fn read(path: &Path, patience: Duration) -> Result<Option<Self>, FileError> {
+        if std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(Some(Self::default()));
         }
+        let Some(file) = Lock::take(path, patience)? else { return Ok(None) };
+        Ok(Some(Self::parse(&file.text(MAX_TOTALS)?)))
     }
 
     fn parse(text: &str) -> Self {
@@ -127,11 +128,11 @@ mod tests {
         let text = std::fs::read_to_string(&path).expect("read");
         assert!(text.contains(&format!("identity_contradictions={}\n", 3 * moved + 1)), "{text}");
         assert!(text.contains("later_berths=7\n"), "{text}");
-        let totals = Totals::read(&path).expect("read");
+        let totals = Totals::read(&path, Duration::ZERO).expect("read").expect("free");
         assert_eq!(totals.of(&CONTRADICTIONS, &[]), 3 * moved + 1);
         assert_eq!(totals.of(&PINS_MADE, &["created"]), 3 * made);
         assert_eq!(totals.timing(&["Create", "refused"]), ([0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 900));
-        assert_eq!(Totals::read(&dir.path().join("absent")).expect("none"), Totals::default());
+        assert_eq!(Totals::read(&dir.path().join("absent"), Duration::ZERO).expect("none"), Some(Totals::default()));
     }
 
     #[test]

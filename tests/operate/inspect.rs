@@ -61,6 +61,15 @@ isolated! {
         assert_eq!(berth(&["inspect"]).status.code(), Some(2));
     }
 
+    fn a_pod_that_is_called_as_anothers_id_begins_is_not_taken_for_it() {
+        let _pods = [Pod::new("4f1c22", "demo", "web"), Pod::new("cc22dd", "evil", "4f1c"), Pod::new("db1177", "demo", "db")];
+        let told = failed(&["exec", "4f1c", "--", "true"]);
+        assert!(told.contains("demo/web") && told.contains("evil/4f1c"), "{told}");
+        for (query, meant) in [("4f1c2", "berth-4f1c22"), ("evil/4f1c", "berth-cc22dd"), ("db", "berth-db1177")] {
+            assert_eq!(json(&["inspect", query, "-o", "json"])["name"], meant, "{query}");
+        }
+    }
+
     fn what_can_mean_several_is_an_error_that_lists_them() {
         let pods = [("aa11", "one", "web"), ("aa22", "two", "web"), ("ab33", "two", "db")]
             .map(|(id, namespace, name)| Pod::new(id, namespace, name));
