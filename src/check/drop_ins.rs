@@ -1,6 +1,6 @@
 //! The engine's files beside the root one: whether they hold, by effect, and whether the engine has read what they say now.
 
-use super::{Node, engine};
+use super::Node;
 use crate::engine::{Distribution, Effective, Engine, Kind, Source};
 use crate::exit::chain;
 use crate::finding::Finding;
@@ -251,7 +251,7 @@ fn by_effect(node: &Node, running: &Effective) -> Finding {
     let files = match &node.on_disk {
         Some(Ok(files)) => files,
         Some(Err(error)) => {
-            let message = format!("the engine would not start again with its files: {}", engine::words(error));
+            let message = format!("the engine would not start again with its files: {}", chain(error));
             return Finding::fail(RESTART, message, format!("correct {} before the node is restarted", node.file()));
         }
         None => return Finding::skip(RESTART, "the engine's files are not known"),

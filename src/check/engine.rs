@@ -62,23 +62,15 @@ pub(super) fn config(node: &Node) -> Vec<Finding> {
         ),
         Ok(effective) => Finding::pass(CONFIG, summary(effective)),
         Err(error) if !node.privileges.root => {
-            Finding::skip(CONFIG, format!("cannot be asked for: {}; run as root", words(error)))
+            Finding::skip(CONFIG, format!("cannot be asked for: {}; run as root", chain(error)))
         }
         Err(error) => Finding::fail(
             CONFIG,
-            words(error),
+            chain(error),
             format!("correct {} until its own parser takes it: {}", engine.config.display(), command(engine)),
         ),
     };
     vec![one]
-}
-
-/// What is wrong, without the line that is: an engine's configuration can have passwords in it.
-pub(super) fn words(error: &EngineError) -> String {
-    match error {
-        EngineError::Unreadable { source, .. } => format!("{error}: {}", source.message()),
-        other => chain(other),
-    }
 }
 
 fn summary(effective: &Effective) -> String {

@@ -207,9 +207,7 @@ impl Stage {
     }
 
     fn parse(&self, kind: Kind, source: Source, text: &str) -> Result<Effective, EngineError> {
-        let unreadable =
-            |source| EngineError::Unreadable { command: format!("{kind} config"), source: Box::new(source) };
-        Effective::parse(kind, source, text).map_err(unreadable)
+        Effective::parse(kind, source, text).map_err(|error| EngineError::unreadable(format!("{kind} config"), &error))
     }
 
     /// What there is to see.
