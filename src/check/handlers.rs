@@ -1,7 +1,7 @@
 //! The handlers that berth is in front of: the program that is named is berth, and behind it is what it stands for.
 
-use super::Node;
 use super::wrapped::{Behind, Wrapped};
+use super::{Node, drop_ins};
 use crate::door::interpose::{self, Candidate};
 use crate::engine::Kind;
 use crate::exit::chain;
@@ -35,15 +35,18 @@ pub(super) fn programs(node: &Node) -> Vec<Finding> {
     each(node, PROGRAMS, |wrapped| {
         let shown = wrapped.program.display();
         let place = format!("{}: {} {shown}", wrapped.handler, wrapped.setting);
-        if !node.host.is_program(wrapped.program) {
+        if !node.host.is_program(&wrapped.program) {
             let message = format!("{place}: is not a file that can be executed; no pod of this handler can start");
             return Finding::fail(
                 PROGRAMS,
                 message,
-                format!("make it a link to berth: ln -s berth {shown}; or take the handler out of {}", node.file()),
+                format!(
+                    "make it a link to berth: ln -sfn berth {shown}; or take the handler out of {}",
+                    drop_ins::file_of(node, wrapped.handler)
+                ),
             );
         }
-        match node.is_own(wrapped.program) {
+        match node.is_own(&wrapped.program) {
             Ok(true) => Finding::pass(PROGRAMS, format!("{place} is this berth")),
             Ok(false) => Finding::warn(
                 PROGRAMS,

@@ -2,7 +2,7 @@
 
 use super::InstallError;
 use super::site::{Site, matches};
-use crate::engine::edit::{self, Change, Wrap, patterns};
+use crate::engine::edit::{self, Change, Wrap, covers, patterns};
 use crate::engine::{Candidate, Effective, EngineError, Host, Kind};
 use crate::fsutil::FileError;
 use std::path::{Path, PathBuf};
@@ -115,10 +115,4 @@ impl Files<'_> {
         let path = self.outside.join(name);
         std::fs::create_dir(&path).map_err(FileError::new("make directory", &path))
     }
-}
-
-fn covers(pattern: &Path, path: &Path) -> bool {
-    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
-    glob::Pattern::new(&pattern.to_string_lossy())
-        .map_or(pattern == path, |pattern| pattern.matches_path_with(path, options))
 }

@@ -43,7 +43,7 @@ fn a_vm_runtime_whose_sandbox_is_never_created_fails() {
         "FAIL",
         "krun: sandbox: none is created; containers: interposer; fails closed for containers; a VM",
     );
-    found.assert_hint("doors", &format!("drop_infra_ctr = false in {DROP_INS}/50-berth.conf"));
+    found.assert_hint("doors", &format!("drop_infra_ctr = false in {DROP_INS}/"));
     // CRI-O goes by the handler's name.
     found.assert("doors", "PASS", "kata-oci: sandbox: interposer;");
     found.assert("doors", "PASS", "shimmed: sandbox: interposer;");

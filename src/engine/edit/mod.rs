@@ -30,7 +30,7 @@ mod tests;
 mod verify;
 
 pub use error::EditError;
-pub use imports::patterns;
+pub use imports::{covers, patterns};
 pub use stanza::{Stanza, stanza};
 pub use verify::verify;
 
