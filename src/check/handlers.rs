@@ -3,7 +3,7 @@
 use super::wrapped::{Behind, Wrapped};
 use super::{Node, drop_ins};
 use crate::door::interpose::{self, Candidate};
-use crate::engine::Kind;
+use crate::engine::{Kind, ignores_runtime_path};
 use crate::exit::chain;
 use crate::finding::Finding;
 use crate::identity::Engine;
@@ -114,7 +114,7 @@ pub(super) fn config_file(node: &Node) -> String {
         .map_or_else(|| crate::config::DEFAULT_PATH.to_owned(), |config| config.origin.to_string())
 }
 
-/// containerd does something with the `runtime_path` that it takes: not before 1.6.21, and not 1.7.0.
+/// containerd does something with the `runtime_path` that it takes.
 pub(super) fn runtime_path(node: &Node) -> Vec<Finding> {
     let Some((engine, version)) =
         node.engine().zip(node.version()).filter(|(engine, _)| engine.kind == Kind::Containerd)
@@ -124,8 +124,7 @@ pub(super) fn runtime_path(node: &Node) -> Vec<Finding> {
     if !node.wrapped().iter().any(|wrapped| wrapped.behind == Behind::Shim) {
         return vec![Finding::skip(RUNTIME_PATH, "no shim is wrapped")];
     }
-    let ignored = version < (1, 6, 21) || version == (1, 7, 0);
-    vec![if ignored {
+    vec![if ignores_runtime_path(version) {
         Finding::fail(
             RUNTIME_PATH,
             format!(

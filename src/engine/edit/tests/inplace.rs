@@ -111,3 +111,11 @@ identitytoken = 'hunter3'";
         }
     }
 }
+
+#[test]
+fn a_built_in_handler_with_a_dot_in_its_name_stays_one() {
+    let mut input = containerd_1(Some("version = 2\n"));
+    input.dump = input.dump.replace("runtimes.kata", "runtimes.'kata.old'");
+    let text = root_with(&input, &[runc()]);
+    assert!(text.contains("containerd.runtimes.\"kata.old\"]\n"), "{text}");
+}
