@@ -1,9 +1,10 @@
 //! This node's rows of the table of doors: who covers a pod's sandbox and its containers, for each handler.
 
 use super::wrapped::{Behind, Wrapped};
-use super::{Node, config, nri};
+use super::{Node, config, drop_ins, nri};
 use crate::engine::{Effective, Handler, Kind};
 use crate::finding::Finding;
+use std::path::Path;
 
 pub(super) const DOORS: &str = "doors";
 
@@ -75,23 +76,23 @@ fn row(node: &Node, effective: &Effective, wrapped: Option<&Wrapped<'_>>, name: 
     let members = members(node, wrapped);
     let no_infra = kind == Kind::CriO && effective.drops_infra && !keeps_infra(name, told);
     let sandbox = match (wrapped, no_infra) {
-        (Some(_), true) => "none is created",
+        (_, true) => "none is created",
         (Some(_), false) => "interposer",
-        (None, _) => "the engine's own identity",
+        (None, false) => "the engine's own identity",
     };
     let closed = match (wrapped.is_some(), members) {
-        (true, Door::Interposer) if no_infra => "for containers",
-        (true, Door::Interposer) => "for both",
-        (true, _) => "for the sandbox",
-        (false, Door::Nri | Door::NriIdentity) if requires(node, effective) => "for containers",
-        (false, Door::Nri | Door::NriIdentity) => "for containers while berth is registered",
-        (false, _) => "for nothing",
+        (true, Door::Interposer) if no_infra => "for containers".to_owned(),
+        (true, Door::Interposer) => "for both".to_owned(),
+        (true, _) => "for the sandbox".to_owned(),
+        (false, Door::Nri | Door::NriIdentity) if requires(node, effective) => by_requirement(effective),
+        (false, Door::Nri | Door::NriIdentity) => "for containers while berth is registered".to_owned(),
+        (false, _) => "for nothing".to_owned(),
     };
     let message = format!("{name}: sandbox: {sandbox}; containers: {}; fails closed {closed}", members.words());
-    if no_infra && wrapped.is_some_and(|wrapped| is_vm(wrapped, name)) {
+    if no_infra && is_vm(name, told) {
         let hint = format!(
             "set [crio.runtime] drop_infra_ctr = false in {}, or runtime_type = \"vm\" where the runtime has a shim, then {}",
-            node.file(),
+            drop_ins::file_with(node, &["crio", "runtime", "drop_infra_ctr"]),
             node.restart()
         );
         return Finding::fail(DOORS, format!("{message}; a VM runtime has nothing to boot its VM for"), hint);
@@ -104,10 +105,11 @@ fn row(node: &Node, effective: &Effective, wrapped: Option<&Wrapped<'_>>, name: 
 }
 
 fn members(node: &Node, wrapped: Option<&Wrapped<'_>>) -> Door {
-    let by_nri = match nri::of_engine(node).filter(|_| nri::is_on(node)) {
+    let by_nri = match nri::of_engine(node) {
+        _ if !nri::is_on(node) => Door::Nobody,
         Some(can) if can.namespaces => Door::Nri,
-        Some(_) => Door::NriIdentity,
-        None => Door::Nobody,
+        // Of an engine whose version is not known no more is certain.
+        _ => Door::NriIdentity,
     };
     match wrapped {
         None => by_nri,
@@ -130,9 +132,18 @@ fn keeps_infra(handler: &str, told: &Handler) -> bool {
     told.kind == "vm" || handler.to_lowercase().contains("kata")
 }
 
-fn is_vm(wrapped: &Wrapped<'_>, handler: &str) -> bool {
-    let words = [handler, wrapped.name].map(str::to_lowercase);
+/// By its name or its program's.
+fn is_vm(handler: &str, told: &Handler) -> bool {
+    let program = told.runtime_path.as_deref().and_then(Path::file_name).unwrap_or_default();
+    let words = [handler.to_lowercase(), program.to_string_lossy().to_lowercase()];
     VM_RUNTIMES.iter().any(|name| words.iter().any(|word| word.contains(name)))
+}
+
+/// A pod's author can set an annotation.
+fn by_requirement(effective: &Effective) -> String {
+    let except = effective.nri.validator.tolerating.as_ref();
+    let except = except.map(|key| format!(" of pods that are not annotated with {key}"));
+    format!("for containers{}", except.unwrap_or_default())
 }
 
 fn requires(node: &Node, effective: &Effective) -> bool {

@@ -1,27 +1,26 @@
-//! The engine's files beside the root one: whether they hold, by effect, and whether the engine has read what they say now.
+//! The engine's files beside the root one: whether they hold, by effect.
 
-use super::{Node, engine};
-use crate::engine::{Distribution, Effective, Engine, Kind, Source};
+use super::Node;
+use crate::engine::edit::{covers, patterns};
+use crate::engine::{Distribution, Engine, Kind};
 use crate::exit::chain;
 use crate::finding::Finding;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use toml_edit::{DocumentMut, Item, TableLike};
 
 pub(super) const DROP_INS: &str = "drop-ins";
-pub(super) const RESTART: &str = "engine-restart";
 
 /// Where containerd's files say something of handlers, and from which version of the file on.
 const CRI: [&str; 2] = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"];
 
-/// A start is known to a second or so.
-const BLUR: Duration = Duration::from_secs(2);
+/// The words that every containerd 2 knows.
+const COMMON: i64 = 3;
 
 /// A file beside the root one.
 #[derive(Debug)]
-struct DropIn {
-    path: PathBuf,
+pub(super) struct DropIn {
+    pub(super) path: PathBuf,
     text: String,
     /// What it says, or why it says nothing.
     document: Result<DocumentMut, String>,
@@ -46,18 +45,16 @@ impl DropIn {
 
 /// The handlers that a file says something of.
 fn declared(document: &DocumentMut, kind: Kind) -> BTreeSet<String> {
-    let table = |keys: &[&str]| {
-        let mut at: &dyn TableLike = document.as_table();
-        for key in keys {
-            at = at.get(key)?.as_table_like()?;
+    let names = |keys: &[&str]| {
+        let table = at(document, keys).and_then(Item::as_table_like);
+        table.into_iter().flat_map(TableLike::iter).map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>()
+    };
+    match kind {
+        Kind::Containerd => {
+            CRI.iter().flat_map(|plugin| names(&["plugins", plugin, "containerd", "runtimes"])).collect()
         }
-        Some(at.iter().map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>())
-    };
-    let found = match kind {
-        Kind::Containerd => CRI.map(|plugin| table(&["plugins", plugin, "containerd", "runtimes"])).to_vec(),
-        Kind::CriO => vec![table(&["crio", "runtime", "runtimes"])],
-    };
-    found.into_iter().flatten().flatten().collect()
+        Kind::CriO => names(&["crio", "runtime", "runtimes"]),
+    }
 }
 
 /// Every file of the directory of drop-ins, and of those that the root file imports from, holds.
@@ -79,13 +76,14 @@ pub(super) fn drop_ins(node: &Node) -> Vec<Finding> {
     let Ok(root) = root.parse::<DocumentMut>() else {
         return vec![Finding::skip(DROP_INS, format!("{} is not TOML", engine.config.display()))];
     };
-    let files = files(node, engine, &root);
-    let mut found: Vec<_> = files.iter().filter_map(|file| judge(node, engine, &root, file)).collect();
+    let files = Files::beside(node, engine);
+    let mut found: Vec<_> = files.all.iter().filter_map(|file| judge(node, engine, &root, &files, file)).collect();
     if found.is_empty() {
-        let what = match files.len() {
+        let what = match files.all.len() {
             0 => "there are none".to_owned(),
             count => {
-                let dirs: Vec<_> = directories(engine, &root).iter().map(|dir| dir.display().to_string()).collect();
+                let dirs: Vec<_> =
+                    directories(engine, &files.imports).iter().map(|dir| dir.display().to_string()).collect();
                 format!("what is in {} holds; files: {count}", dirs.join(", "))
             }
         };
@@ -94,38 +92,96 @@ pub(super) fn drop_ins(node: &Node) -> Vec<Finding> {
     found
 }
 
-fn directories(engine: &Engine, root: &DocumentMut) -> Vec<PathBuf> {
-    let usual = engine.drop_ins.iter().cloned();
-    let imported =
-        imports(engine, root).into_iter().filter_map(|pattern| Path::new(&pattern).parent().map(Path::to_owned));
-    let all: BTreeSet<_> = usual.chain(imported).collect();
-    all.into_iter().collect()
+/// The files that may be meant to hold beside the root one.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) all: Vec<DropIn>,
+    /// What the root file imports, by itself and through others, as absolute paths and patterns.
+    imports: Vec<PathBuf>,
 }
 
-fn files(node: &Node, engine: &Engine, root: &DocumentMut) -> Vec<DropIn> {
-    let dirs = directories(engine, root);
-    let within = dirs.iter().flat_map(|dir| {
-        let names = node.host.list(dir).ok().flatten().unwrap_or_default();
+impl Files {
+    pub(super) fn beside(node: &Node, engine: &Engine) -> Self {
+        let root = node.host.read(&engine.config).ok().flatten().unwrap_or_default();
+        // What is not TOML imports nothing, and is another line.
+        let mut imports = patterns(&engine.config, &root).unwrap_or_default();
+        loop {
+            let found = Self { all: in_directories(node, engine, &imports), imports };
+            let read = found.all.iter().filter(|file| found.is_read(file));
+            let theirs = read.flat_map(|file| patterns(&file.path, &file.text).unwrap_or_default());
+            let more: BTreeSet<_> = theirs.filter(|pattern| !found.imports.contains(pattern)).collect();
+            if more.is_empty() {
+                return found;
+            }
+            imports = found.imports;
+            imports.extend(more);
+        }
+    }
+
+    /// containerd reads what it is told to import.
+    pub(super) fn is_read(&self, file: &DropIn) -> bool {
+        self.imports.iter().any(|pattern| covers(pattern, &file.path))
+    }
+}
+
+/// The file of the engine in which something at these keys is to be changed: the last one that says it, which counts;
+/// where none does, the one that is the operator's.
+pub(super) fn file_with(node: &Node, keys: &[&str]) -> String {
+    let says = |document: &DocumentMut| at(document, keys).is_some();
+    let Some(engine) = node.engine().filter(|engine| engine.distribution == Distribution::Plain) else {
+        return node.file();
+    };
+    let files = Files::beside(node, engine);
+    let read = |file: &&DropIn| engine.kind == Kind::CriO || files.is_read(file);
+    let mut beside = files.all.iter().filter(read).rev();
+    if let Some(file) = beside.find(|file| file.document.as_ref().is_ok_and(says)) {
+        return file.path.display().to_string();
+    }
+    let root = node.host.read(&engine.config).ok().flatten().and_then(|text| text.parse().ok());
+    if root.as_ref().is_some_and(says) { engine.config.display().to_string() } else { node.file() }
+}
+
+/// The file that declares a handler.
+pub(super) fn file_of(node: &Node, handler: &str) -> String {
+    let places = match node.engine().map(|engine| engine.kind) {
+        Some(Kind::CriO) => vec![vec!["crio", "runtime", "runtimes", handler]],
+        _ => CRI.map(|plugin| vec!["plugins", plugin, "containerd", "runtimes", handler]).to_vec(),
+    };
+    let mut files = places.iter().map(|keys| file_with(node, keys));
+    let named = files.clone().find(|file| *file != node.file());
+    named.or_else(|| files.next()).unwrap_or_default()
+}
+
+/// What a file has at the end of these keys.
+fn at<'a>(document: &'a DocumentMut, keys: &[&str]) -> Option<&'a Item> {
+    let (last, tables) = keys.split_last()?;
+    let mut table: &dyn TableLike = document.as_table();
+    for key in tables {
+        table = table.get(key)?.as_table_like()?;
+    }
+    table.get(last)
+}
+
+fn directories(engine: &Engine, imports: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let imported = imports.iter().filter_map(|pattern| pattern.parent().map(Path::to_owned));
+    engine.drop_ins.iter().cloned().chain(imported).collect()
+}
+
+fn in_directories(node: &Node, engine: &Engine, imports: &[PathBuf]) -> Vec<DropIn> {
+    let within = directories(engine, imports).into_iter().flat_map(|dir| {
+        let names = node.host.list(&dir).ok().flatten().unwrap_or_default();
         let taken = names.into_iter().filter(|name| engine.kind == Kind::CriO || name.ends_with(".toml"));
         taken.map(move |name| dir.join(name))
     });
     within.filter(|path| *path != engine.config).filter_map(|path| DropIn::read(node, path)).collect()
 }
 
-/// The patterns of the root file, absolute: containerd takes them from its directory.
-fn imports(engine: &Engine, root: &DocumentMut) -> Vec<String> {
-    let items = root.get("imports").and_then(Item::as_array);
-    let dir = engine.config.parent().unwrap_or(Path::new("/"));
-    let absolute = |pattern: &str| dir.join(pattern).display().to_string();
-    items.into_iter().flatten().filter_map(|item| item.as_str().map(absolute)).collect()
+/// The version that a file says it is of; nothing and 0 leave it to the other files.
+fn version(document: &DocumentMut) -> Option<i64> {
+    document.get("version").and_then(Item::as_integer).filter(|version| *version > 0)
 }
 
-/// containerd's default for a file without one is 1, whatever its words are.
-fn version(document: &DocumentMut) -> i64 {
-    document.get("version").and_then(Item::as_integer).unwrap_or(1)
-}
-
-fn judge(node: &Node, engine: &Engine, root: &DocumentMut, file: &DropIn) -> Option<Finding> {
+fn judge(node: &Node, engine: &Engine, root: &DocumentMut, files: &Files, file: &DropIn) -> Option<Finding> {
     let path = file.path.display();
     let handlers = file.handlers(engine.kind);
     let document = match &file.document {
@@ -136,9 +192,7 @@ fn judge(node: &Node, engine: &Engine, root: &DocumentMut, file: &DropIn) -> Opt
         }
     };
     if engine.kind == Kind::Containerd {
-        let read = imports(engine, root)
-            .iter()
-            .any(|pattern| glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches_path(&file.path)));
+        let read = files.is_read(file);
         let trouble =
             if read { of_versions(node, engine, root, document, file, &handlers) } else { not_read(engine, file) };
         if trouble.is_some() || !read {
@@ -157,19 +211,22 @@ fn judge(node: &Node, engine: &Engine, root: &DocumentMut, file: &DropIn) -> Opt
         .collect();
     (!lost.is_empty()).then(|| {
         let message = format!("{path}: its handlers {} do not hold", lost.join(", "));
-        Finding::fail(
-            DROP_INS,
-            message,
-            format!("in {path} use the words of its version: {}", words(engine.kind, version(document))),
-        )
+        let of_root = version(root).unwrap_or(COMMON);
+        let hint = match engine.kind {
+            Kind::CriO => format!("in {path} write handlers as {}", words(Kind::CriO, of_root)),
+            Kind::Containerd => {
+                format!("write version = {of_root} into {path}, with {}", words(Kind::Containerd, of_root))
+            }
+        };
+        Finding::fail(DROP_INS, message, hint)
     })
 }
 
 fn words(kind: Kind, version: i64) -> String {
     match (kind, version) {
         (Kind::CriO, _) => "[crio.runtime.runtimes.NAME]".to_owned(),
-        (_, ..3) => format!("[plugins.'{}'.containerd.runtimes.NAME] with version = 2", CRI[0]),
-        (_, newer) => format!("[plugins.'{}'.containerd.runtimes.NAME] with version = {newer}", CRI[1]),
+        (_, ..3) => format!("[plugins.'{}'.containerd.runtimes.NAME]", CRI[0]),
+        (_, _) => format!("[plugins.'{}'.containerd.runtimes.NAME]", CRI[1]),
     }
 }
 
@@ -197,8 +254,9 @@ fn of_versions(
     handlers: &BTreeSet<String>,
 ) -> Option<Finding> {
     let (path, roots) = (file.path.display(), engine.config.display());
-    let (own, of_root) = (version(document), version(root));
-    if own > of_root {
+    if let (Some(own), Some(of_root)) = (version(document), version(root))
+        && own > of_root
+    {
         let message = format!(
             "{path}: version {own} is higher than {of_root}, that of {roots}: containerd does not start, or loses its CRI settings"
         );
@@ -212,69 +270,4 @@ fn of_versions(
         let hint = format!("move its handlers into {roots} itself: files are merged from 2.0 on");
         Finding::fail(DROP_INS, message, hint)
     })
-}
-
-/// The engine runs with what its files say.
-pub(super) fn restart(node: &Node) -> Vec<Finding> {
-    let (Some(engine), Some(effective)) = (node.engine(), node.effective()) else {
-        return vec![Finding::skip(RESTART, "the engine's configuration is not known")];
-    };
-    let Some(process) = &engine.running else { return vec![Finding::skip(RESTART, "the engine does not run")] };
-    if effective.source == Source::Process {
-        return vec![by_effect(node, effective)];
-    }
-    let Some(started) = process.started else {
-        return vec![Finding::skip(RESTART, "when the engine was started cannot be told")];
-    };
-    let root: DocumentMut =
-        node.host.read(&engine.config).ok().flatten().and_then(|text| text.parse().ok()).unwrap_or_default();
-    let mut paths = vec![engine.config.clone()];
-    paths.extend(files(node, engine, &root).into_iter().map(|file| file.path));
-    let newer = |path: &&PathBuf| {
-        let changed = node.host.look(path).ok().flatten().and_then(|data| data.modified().ok());
-        changed.is_some_and(|changed| changed > started + BLUR)
-    };
-    let newer: Vec<_> = paths.iter().filter(newer).map(|path| path.display().to_string()).collect();
-    vec![if newer.is_empty() {
-        Finding::pass(RESTART, "no file was changed since the engine started")
-    } else {
-        let message = format!(
-            "changed after the engine started: {}; what is said here holds from its next start on",
-            newer.join(", ")
-        );
-        Finding::warn(RESTART, message, node.restart())
-    }]
-}
-
-/// CRI-O tells what it runs with, and reads handlers again at SIGHUP: the time says nothing.
-fn by_effect(node: &Node, running: &Effective) -> Finding {
-    let files = match &node.on_disk {
-        Some(Ok(files)) => files,
-        Some(Err(error)) => {
-            let message = format!("the engine would not start again with its files: {}", engine::words(error));
-            return Finding::fail(RESTART, message, format!("correct {} before the node is restarted", node.file()));
-        }
-        None => return Finding::skip(RESTART, "the engine's files are not known"),
-    };
-    let names: BTreeSet<_> = running.handlers.keys().chain(files.handlers.keys()).collect();
-    let differ = |name: &&&String| {
-        let of = |effective: &Effective| {
-            effective
-                .handlers
-                .get(**name)
-                .map(|told| (told.kind.clone(), told.runtime_root.clone(), told.monitor_env.clone()))
-        };
-        let path = |effective: &Effective| effective.handlers.get(**name).and_then(|told| told.runtime_path.clone());
-        // A path that the files leave out is one that CRI-O has found.
-        of(running) != of(files) || path(files).is_some_and(|wanted| path(running) != Some(wanted))
-    };
-    let mut changed: Vec<_> = names.iter().filter(differ).map(|name| format!("handler {name}")).collect();
-    changed.extend((running.drops_infra != files.drops_infra).then(|| "drop_infra_ctr".to_owned()));
-    changed.extend((running.nri.enabled != files.nri.enabled).then(|| "enable_nri".to_owned()));
-    if changed.is_empty() {
-        Finding::pass(RESTART, "the engine runs with what its files say")
-    } else {
-        let message = format!("the files say something else than the engine runs with: {}", changed.join(", "));
-        Finding::warn(RESTART, message, node.restart())
-    }
 }

@@ -1,9 +1,11 @@
 //! The engine: which one, and whether its configuration holds together.
 
-use super::Node;
-use crate::engine::{Effective, EngineError, Kind, Source};
+use super::{Node, drop_ins};
+use crate::engine::{Effective, Engine, EngineError, Kind, RunError, Source};
 use crate::exit::chain;
 use crate::finding::Finding;
+use std::io::ErrorKind;
+use std::path::Path;
 
 pub(super) const ENGINE: &str = "engine";
 pub(super) const CONFIG: &str = "engine-config";
@@ -58,26 +60,28 @@ pub(super) fn config(node: &Node) -> Vec<Finding> {
         Ok(effective) if !effective.cri => Finding::fail(
             CONFIG,
             format!("{}: the CRI is off, so no pod can run", engine.config.display()),
-            format!("take \"cri\" and \"io.containerd.grpc.v1.cri\" out of disabled_plugins in {}", node.file()),
+            format!(
+                "take whatever has \"cri\" in its name out of disabled_plugins in {}",
+                drop_ins::file_with(node, &["disabled_plugins"])
+            ),
         ),
         Ok(effective) => Finding::pass(CONFIG, summary(effective)),
         Err(error) if !node.privileges.root => {
-            Finding::skip(CONFIG, format!("cannot be asked for: {}; run as root", words(error)))
+            Finding::skip(CONFIG, format!("cannot be asked for: {}; run as root", chain(error)))
         }
-        Err(error) => Finding::fail(
-            CONFIG,
-            words(error),
-            format!("correct {} until its own parser takes it: {}", engine.config.display(), command(engine)),
-        ),
+        Err(error) => Finding::fail(CONFIG, chain(error), remedy(engine, error)),
     };
     vec![one]
 }
 
-/// What is wrong, without the line that is: an engine's configuration can have passwords in it.
-pub(super) fn words(error: &EngineError) -> String {
+/// What to do where the engine's parser says nothing.
+fn remedy(engine: &Engine, error: &EngineError) -> String {
     match error {
-        EngineError::Unreadable { source, .. } => format!("{error}: {}", source.message()),
-        other => chain(other),
+        EngineError::Run(RunError::NotFound(_)) => "name its program with --engine-program".to_owned(),
+        EngineError::Run(RunError::Start { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+            "run as root; in a container, with SYS_CHROOT in securityContext.capabilities.add".to_owned()
+        }
+        _ => format!("correct {} until its own parser takes it: {}", engine.config.display(), command(engine)),
     }
 }
 
@@ -90,10 +94,14 @@ fn summary(effective: &Effective) -> String {
     format!("{by} says: handlers {}; default {}", names.join(", "), effective.default_handler)
 }
 
-fn command(engine: &crate::engine::Engine) -> String {
+/// What has its own parser read its files.
+pub(super) fn command(engine: &Engine) -> String {
     let program = engine.program.as_ref().map_or(engine.kind.program().into(), |path| path.display().to_string());
     match engine.kind {
         Kind::Containerd => format!("{program} --config {} config dump", engine.config.display()),
-        Kind::CriO => format!("{program} --config {} config", engine.config.display()),
+        Kind::CriO => {
+            let dir = engine.drop_ins.as_deref().unwrap_or(Path::new("")).display();
+            format!("{program} --config {} --config-dir '{dir}' config", engine.config.display())
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The handlers that berth is in front of: the program that is named is berth, and behind it is what it stands for.
 
-use super::Node;
 use super::wrapped::{Behind, Wrapped};
+use super::{Node, drop_ins};
 use crate::door::interpose::{self, Candidate};
-use crate::engine::Kind;
+use crate::engine::{Kind, ignores_runtime_path};
 use crate::exit::chain;
 use crate::finding::Finding;
 use crate::identity::Engine;
@@ -35,15 +35,18 @@ pub(super) fn programs(node: &Node) -> Vec<Finding> {
     each(node, PROGRAMS, |wrapped| {
         let shown = wrapped.program.display();
         let place = format!("{}: {} {shown}", wrapped.handler, wrapped.setting);
-        if !node.host.is_program(wrapped.program) {
+        if !node.host.is_program(&wrapped.program) {
             let message = format!("{place}: is not a file that can be executed; no pod of this handler can start");
             return Finding::fail(
                 PROGRAMS,
                 message,
-                format!("make it a link to berth: ln -s berth {shown}; or take the handler out of {}", node.file()),
+                format!(
+                    "make it a link to berth: ln -sfn berth {shown}; or take the handler out of {}",
+                    drop_ins::file_of(node, wrapped.handler)
+                ),
             );
         }
-        match node.is_own(wrapped.program) {
+        match node.is_own(&wrapped.program) {
             Ok(true) => Finding::pass(PROGRAMS, format!("{place} is this berth")),
             Ok(false) => Finding::warn(
                 PROGRAMS,
@@ -111,7 +114,7 @@ pub(super) fn config_file(node: &Node) -> String {
         .map_or_else(|| crate::config::DEFAULT_PATH.to_owned(), |config| config.origin.to_string())
 }
 
-/// containerd does something with the `runtime_path` that it takes: not before 1.6.21, and not 1.7.0.
+/// containerd does something with the `runtime_path` that it takes.
 pub(super) fn runtime_path(node: &Node) -> Vec<Finding> {
     let Some((engine, version)) =
         node.engine().zip(node.version()).filter(|(engine, _)| engine.kind == Kind::Containerd)
@@ -121,8 +124,7 @@ pub(super) fn runtime_path(node: &Node) -> Vec<Finding> {
     if !node.wrapped().iter().any(|wrapped| wrapped.behind == Behind::Shim) {
         return vec![Finding::skip(RUNTIME_PATH, "no shim is wrapped")];
     }
-    let ignored = version < (1, 6, 21) || version == (1, 7, 0);
-    vec![if ignored {
+    vec![if ignores_runtime_path(version) {
         Finding::fail(
             RUNTIME_PATH,
             format!(

@@ -16,6 +16,7 @@ mod nri;
 mod plugins;
 mod privileges;
 mod report;
+mod restart;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,7 @@ pub const CHECKS: [Check; 26] = [
     Check { name: engine::ENGINE, look: engine::engine },
     Check { name: engine::CONFIG, look: engine::config },
     Check { name: drop_ins::DROP_INS, look: drop_ins::drop_ins },
-    Check { name: drop_ins::RESTART, look: drop_ins::restart },
+    Check { name: restart::RESTART, look: restart::restart },
     Check { name: nri::NRI, look: nri::enabled },
     Check { name: nri::SOCKET, look: nri::socket },
     Check { name: nri::LEVEL, look: nri::level },

@@ -151,20 +151,21 @@ impl Node {
         self.host.path(path).unwrap_or_else(|_| path.to_owned())
     }
 
-    /// The file in which a setting of the engine is to be changed, for hints.
+    /// The file in which a setting of the engine is to be made that no file has yet, for hints. Not berth's own, which is
+    /// written anew by each install; where files are read in the order of their names, one that comes last.
     pub(super) fn file(&self) -> String {
         let Some(engine) = self.engine() else { return String::new() };
         match (engine.kind, engine.distribution) {
             (Kind::CriO, _) => {
                 let dir = engine.drop_ins.as_deref().unwrap_or(Path::new("/etc/crio/crio.conf.d"));
-                dir.join("50-berth.conf").display().to_string()
+                dir.join("99-local.conf").display().to_string()
             }
             (_, Distribution::K3s | Distribution::Rke2) => {
                 let before_2 = self.version().is_some_and(|version| version < (2, 0, 0));
                 let template = if before_2 { "config.toml.tmpl" } else { "config-v3.toml.tmpl" };
                 engine.config.with_file_name(template).display().to_string()
             }
-            (_, Distribution::K0s) => "/etc/k0s/containerd.d/berth.toml".to_owned(),
+            (_, Distribution::K0s) => "/etc/k0s/containerd.d/99-local.toml".to_owned(),
             (_, Distribution::MicroK8s) => {
                 engine.config.with_file_name("containerd-template.toml").display().to_string()
             }

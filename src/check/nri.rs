@@ -1,6 +1,8 @@
 //! The engine's NRI: on, reachable, able, and letting berth do its work.
 
-use super::{Node, daemon, doors};
+use super::{Node, daemon, doors, drop_ins};
+use crate::config::Config;
+use crate::decide::policy::NetnsPolicy;
 use crate::engine::Kind;
 use crate::finding::Finding;
 use crate::nri::{Capabilities, Level};
@@ -26,7 +28,35 @@ pub(super) fn of_engine(node: &Node) -> Option<Capabilities> {
 /// NRI can be used: it is there, on, and takes berth in.
 pub(super) fn is_on(node: &Node) -> bool {
     let Some(nri) = node.effective().map(|effective| &effective.nri) else { return false };
-    nri.known && nri.enabled && of_engine(node).is_some()
+    // Of an engine whose version is not known, its own word is taken.
+    let unknown = node.engine().is_some_and(|engine| engine.version.is_err());
+    nri.known && nri.enabled && (unknown || of_engine(node).is_some())
+}
+
+/// Where the engines have what they say of NRI, and of the validator that comes with it.
+const CONTAINERD: [&str; 3] = ["plugins", "io.containerd.nri.v1.nri", "default_validator"];
+const CRIO: [&str; 3] = ["crio", "nri", "default_validator"];
+
+/// `[section] key = value in FILE`: a setting in the words of the engine, and the file that it is to be changed in.
+fn setting(node: &Node, of: Section, containerd: &str, crio: &str) -> String {
+    let kind = node.engine().map_or(Kind::Containerd, |engine| engine.kind);
+    let (keys, header, words) = match (kind, of) {
+        (Kind::Containerd, Section::Nri) => (&CONTAINERD[..2], "[plugins.'io.containerd.nri.v1.nri']", containerd),
+        (Kind::Containerd, Section::Validator) => {
+            (&CONTAINERD[..], "[plugins.'io.containerd.nri.v1.nri'.default_validator]", containerd)
+        }
+        (Kind::CriO, Section::Nri) => (&CRIO[..2], "[crio.nri]", crio),
+        (Kind::CriO, Section::Validator) => (&CRIO[..], "[crio.nri.default_validator]", crio),
+    };
+    let key = words.split(' ').next().unwrap_or_default();
+    format!("{header} {words} in {}", drop_ins::file_with(node, &[keys, &[key]].concat()))
+}
+
+/// A section of the engine's configuration.
+#[derive(Debug, Clone, Copy)]
+enum Section {
+    Nri,
+    Validator,
 }
 
 /// It is on, and takes plugins that come by themselves.
@@ -35,13 +65,6 @@ pub(super) fn enabled(node: &Node) -> Vec<Finding> {
         return vec![Finding::skip(NRI, "the engine's configuration is not known")];
     };
     let nri = &effective.nri;
-    let (off, connections) = match engine.kind {
-        Kind::Containerd => (
-            "[plugins.'io.containerd.nri.v1.nri'] disable = false",
-            "[plugins.'io.containerd.nri.v1.nri'] disable_connections = false",
-        ),
-        Kind::CriO => ("[crio.nri] enable_nri = true", "[crio.nri] nri_disable_connections = false"),
-    };
     // Where interposers do everything, berth can do without.
     let grade = if doors::need_nri(node) { Finding::fail } else { Finding::warn };
     let one = if !nri.known || of_engine(node).is_none() && engine.version.is_ok() {
@@ -49,12 +72,13 @@ pub(super) fn enabled(node: &Node) -> Vec<Finding> {
             "wrap the handler with interposers, or upgrade: containerd 1.7 and CRI-O 1.26 are the first with one";
         grade(NRI, format!("{} {} has no NRI that berth speaks", engine.kind, node.version_text()), hint.to_owned())
     } else if !nri.enabled {
-        grade(NRI, "NRI is off".to_owned(), format!("set {off} in {}, then {}", node.file(), node.restart()))
+        let on = setting(node, Section::Nri, "disable = false", "enable_nri = true");
+        grade(NRI, "NRI is off".to_owned(), format!("set {on}, then {}", node.restart()))
     } else if !nri.connections && super::plugins::own_files(node).is_empty() {
         let message = "NRI is on, and takes no plugins but those that the engine starts itself".to_owned();
         let hint = format!(
-            "set {connections} in {}, then {}; or have the engine start berth: put it into {} as {}-{}",
-            node.file(),
+            "set {}, then {}; or have the engine start berth: put it into {} as {}-{}",
+            setting(node, Section::Nri, "disable_connections = false", "nri_disable_connections = false"),
             node.restart(),
             nri.plugins.display(),
             node.index,
@@ -73,6 +97,9 @@ pub(super) fn socket(node: &Node) -> Vec<Finding> {
     let Some(effective) = node.effective().filter(|_| is_on(node)) else {
         return vec![Finding::skip(SOCKET, "NRI is not on")];
     };
+    if !effective.nri.connections {
+        return vec![Finding::skip(SOCKET, "NRI takes no connections, so the engine makes none")];
+    }
     let path = effective.nri.socket.as_path();
     let restart = || {
         format!("{} has not made it: {}", node.engine().map_or("the engine", |engine| engine.name()), node.restart())
@@ -142,19 +169,29 @@ pub(super) fn validator(node: &Node) -> Vec<Finding> {
         return vec![Finding::skip(VALIDATOR, "NRI is not on")];
     };
     let validator = &effective.nri.validator;
-    let crio = node.engine().is_some_and(|engine| engine.kind == Kind::CriO);
-    let setting = if crio {
-        "[crio.nri.default_validator] nri_validator_reject_namespace_adjustment = false"
-    } else {
-        "[plugins.'io.containerd.nri.v1.nri'.default_validator] reject_namespace_adjustment = false"
-    };
+    let swaps = |config: &Config| config.policy.profiles.iter().any(|profile| profile.netns != NetnsPolicy::Leave);
+    if validator.enabled && validator.rejects_namespaces && !node.config.as_ref().map_or(true, swaps) {
+        return vec![Finding::pass(
+            VALIDATOR,
+            "the default validator rejects changed namespaces; no profile changes one",
+        )];
+    }
     vec![match (validator.enabled, validator.rejects_namespaces) {
         (false, _) => Finding::pass(VALIDATOR, "the default validator is off"),
         (true, false) => Finding::pass(VALIDATOR, "the default validator lets namespaces be changed"),
         (true, true) => Finding::fail(
             VALIDATOR,
             "the default validator rejects every container whose namespace is changed: reject_namespace_adjustment",
-            format!("set {setting} in {}, then {}; or let profiles have netns: leave", node.file(), node.restart()),
+            format!(
+                "set {}, then {}; or let profiles have netns: leave",
+                setting(
+                    node,
+                    Section::Validator,
+                    "reject_namespace_adjustment = false",
+                    "nri_validator_reject_namespace_adjustment = false"
+                ),
+                node.restart()
+            ),
         ),
     }]
 }
@@ -177,18 +214,27 @@ pub(super) fn required(node: &Node) -> Vec<Finding> {
         Finding::fail(
             REQUIRED,
             format!("{other:?} is required, and berth registers as {full:?}: no container can be created"),
-            format!("write {:?} or {full:?} into required_plugins in {}", node.name, node.file()),
+            format!("write {:?} or {full:?} into {}", node.name, required_setting(node)),
         )
     } else if !validator.required.iter().any(|plugin| *plugin == node.name || *plugin == full) {
         Finding::pass(REQUIRED, format!("required are {}; not berth", validator.required.join(", ")))
-    } else if daemon::running(node).is_empty() {
-        Finding::fail(
-            REQUIRED,
-            format!("{} is required and no berth runs: no container can be created", node.name),
-            format!("start berth's daemon, or take {:?} out of required_plugins in {}", node.name, node.file()),
-        )
     } else {
-        Finding::pass(REQUIRED, "berth is required: no container is created without it")
+        let except = validator.tolerating.as_ref().map(|key| format!(", but those of pods annotated with {key}"));
+        let except_them = except.as_deref().unwrap_or_default();
+        if daemon::running(node).is_empty() {
+            let grade = if except.is_some() { Finding::warn } else { Finding::fail };
+            grade(
+                REQUIRED,
+                format!("{} is required and no berth runs: no container can be created{except_them}", node.name),
+                format!("start berth's daemon, or take {:?} out of {}", node.name, required_setting(node)),
+            )
+        } else {
+            Finding::pass(REQUIRED, format!("berth is required: no container is created without it{except_them}"))
+        }
     };
     vec![one]
+}
+
+fn required_setting(node: &Node) -> String {
+    setting(node, Section::Validator, "required_plugins", "nri_validator_required_plugins")
 }

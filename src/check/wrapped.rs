@@ -3,7 +3,7 @@
 use super::Node;
 use crate::door::interpose;
 use crate::engine::{Effective, Handler, Kind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What berth is in front of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub(super) enum Behind {
 }
 
 /// A handler that berth is in front of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Wrapped<'a> {
     /// Its name.
     pub(super) handler: &'a str,
     /// What the engine says of it.
     pub(super) told: &'a Handler,
     /// The file that is configured, which is berth or should be.
-    pub(super) program: &'a Path,
+    pub(super) program: PathBuf,
     /// The name under which berth is run.
     pub(super) name: &'a str,
     /// What stands behind.
@@ -48,12 +48,20 @@ impl<'a> Wrapped<'a> {
             let ours = ways.into_iter().filter_map(|(program, behind, setting)| {
                 let program = program.as_deref()?;
                 let name = program.file_name()?.to_str()?;
-                is_berth(node, program, name).then_some(Self { handler, told, program, name, behind, setting })
+                let program = found(node, program);
+                is_berth(node, &program, name).then_some(Self { handler, told, program, name, behind, setting })
             });
             all.extend(ours);
         }
         all
     }
+}
+
+/// Where a program is that is named without a directory: runc's shim looks for it in its PATH, which is the engine's.
+fn found(node: &Node, program: &Path) -> PathBuf {
+    let path = node.engine_path().filter(|_| !program.is_absolute()).unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|dir| dir.join(program));
+    places.find(|place| place.is_absolute() && node.host.is_program(place)).unwrap_or_else(|| program.to_owned())
 }
 
 /// The name says it, an entry of the configuration does, or the file is berth.

@@ -28,13 +28,21 @@ pub enum EngineError {
     #[error(transparent)]
     Run(#[from] RunError),
     /// What it printed is not what was asked for.
-    #[error("{command} printed no configuration")]
+    #[error("{command} printed no configuration: {why}")]
     Unreadable {
         /// The command.
         command: String,
         /// Why.
-        source: Box<toml_edit::TomlError>,
+        why: String,
     },
+}
+
+impl EngineError {
+    /// What `command` printed is no TOML. The line that is not is left out: an engine's configuration can have passwords
+    /// in it.
+    pub fn unreadable(command: impl Into<String>, error: &toml_edit::TomlError) -> Self {
+        Self::Unreadable { command: command.into(), why: error.message().trim().to_owned() }
+    }
 }
 
 /// Why a program of the host said nothing.

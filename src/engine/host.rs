@@ -4,7 +4,7 @@ use super::EngineError;
 use crate::fsutil::FileError;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 /// Where programs of a host are, beside the directories that every system has. In this order.
@@ -138,7 +138,7 @@ impl Host {
     }
 
     fn read_some(&self, path: &Path) -> io::Result<Option<String>> {
-        let Some(file) = missing(self.path(path).and_then(File::open))? else { return Ok(None) };
+        let Some(file) = missing(self.path(path).and_then(|path| open(&path)))? else { return Ok(None) };
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a file"));
         }
@@ -182,6 +182,12 @@ impl Host {
     pub(super) fn search_path() -> String {
         PROGRAM_DIRS.join(":")
     }
+}
+
+/// Without waiting: a FIFO in the place of a configuration would be waited for until somebody writes into it.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOCTTY).bits();
+    File::options().read(true).custom_flags(flags).open(path)
 }
 
 /// The components of a path, last one first, without root and dots.
@@ -235,6 +241,9 @@ mod tests {
         assert!(host.read(Path::new("/etc/x/none")).expect("none").is_none());
         assert!(host.list(Path::new("/etc/none")).expect("none").is_none());
         assert!(host.read(Path::new("/etc/x")).is_err());
+        nix::unistd::mkfifo(&dir.path().join("etc/fifo"), nix::sys::stat::Mode::S_IRUSR).expect("a FIFO");
+        let error = host.read(Path::new("/etc/fifo")).expect_err("nobody writes into it");
+        assert_eq!(error.source.to_string(), "is not a file");
         std::fs::File::create(dir.path().join("etc/x/b")).expect("b");
         std::fs::File::create(dir.path().join("etc/x/a")).expect("a");
         assert_eq!(host.list(Path::new("/etc/x")).expect("list"), Some(vec!["a".to_owned(), "b".to_owned()]));

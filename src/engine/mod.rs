@@ -33,4 +33,4 @@ pub use host::Host;
 pub use process::{Flags, Process, processes};
 pub use run::Said;
 pub use table::{Distribution, Kind};
-pub use version::Version;
+pub use version::{Version, ignores_runtime_path};

@@ -37,27 +37,35 @@ pub struct Flags {
 /// Ticks of a second in /proc/<pid>/stat: USER_HZ, which is the same on every architecture that Linux runs on here.
 const TICKS: u64 = 100;
 
-/// The engines that run on the host, those of containers apart: such a one has another mount namespace than the host's
-/// first process and this one.
+/// The engines that run on the host, those of containers apart.
 #[must_use]
 pub fn processes(host: &Host) -> Vec<Process> {
     let proc = host.proc();
     let Ok(entries) = std::fs::read_dir(&proc) else { return Vec::new() };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut found: Vec<_> = numbers.filter_map(|pid| process(&proc, pid)).collect();
-    let hosts = [proc.join("1/ns/mnt"), PathBuf::from("/proc/self/ns/mnt")];
-    let mine = if host.is_here() { &hosts[..] } else { &hosts[..1] };
-    let known: Vec<_> = mine.iter().filter_map(|path| inode(path)).collect();
-    found.retain(|process| {
-        let own = inode(&proc.join(process.pid.to_string()).join("ns/mnt"));
-        known.is_empty() || own.is_none_or(|own| known.contains(&own))
-    });
+    found.retain(|process| is_hosts(host, &proc, process.pid));
     found.sort_by_key(|process| process.pid);
     found
 }
 
-fn inode(path: &Path) -> Option<u64> {
-    std::fs::metadata(path).ok().map(|data| data.ino())
+/// It is in the mount namespace of the host's first process, or of this one. Or it has one of its own, as a unit with
+/// `PrivateTmp=` or `PrivateMounts=` gives it, and otherwise what the host has: an engine in a container has another root
+/// directory, and one in a container with the host's root directory has other processes.
+fn is_hosts(host: &Host, proc: &Path, pid: u32) -> bool {
+    let hosts = [proc.join("1/ns"), PathBuf::from("/proc/self/ns")];
+    let hosts = if host.is_here() { &hosts[..] } else { &hosts[..1] };
+    let dir = proc.join(pid.to_string());
+    let shares = |namespace: &str| {
+        let known: Vec<_> = hosts.iter().filter_map(|ns| identity(&ns.join(namespace))).collect();
+        known.is_empty() || identity(&dir.join("ns").join(namespace)).is_none_or(|own| known.contains(&own))
+    };
+    let has_its_root = || identity(&dir.join("root")).is_some_and(|own| identity(host.root()) == Some(own));
+    shares("mnt") || (shares("pid") && has_its_root())
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|data| (data.dev(), data.ino()))
 }
 
 fn process(proc: &Path, pid: u32) -> Option<Process> {

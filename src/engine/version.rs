@@ -36,6 +36,13 @@ impl Version {
     }
 }
 
+/// This containerd takes a handler's `runtime_path` and does nothing with it. The setting is read from 1.6.21 on, and on
+/// from 1.7.1.
+#[must_use]
+pub fn ignores_runtime_path(containerd: (u64, u64, u64)) -> bool {
+    containerd < (1, 6, 21) || containerd == (1, 7, 0)
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -59,6 +66,14 @@ mod tests {
         }
         for text in ["", "containerd\n", "version unknown\n", "1.2\n"] {
             assert_eq!(Version::in_words(text), None, "{text}");
+        }
+    }
+    #[test]
+    fn a_runtime_path_is_heeded_from_two_releases_on() {
+        for (version, ignored) in
+            [((1, 6, 20), true), ((1, 6, 21), false), ((1, 7, 0), true), ((1, 7, 1), false), ((2, 0, 0), false)]
+        {
+            assert_eq!(ignores_runtime_path(version), ignored, "{version:?}");
         }
     }
 }

@@ -137,7 +137,7 @@ impl Install<'_> {
             let backup = outside(self.host, backup);
             if Object::at(&backup)? == Object::Absent {
                 let bytes = std::fs::read(&at).map_err(FileError::new("read", &at))?;
-                books.stage(&backup, &Content::Text(bytes))?;
+                books.stage(&backup, &Content::Private(bytes))?;
             }
         }
         books.stage(&outside(self.host, Path::new(RECORD)), &Content::Text(encode(record)?))?;

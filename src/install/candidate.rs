@@ -2,8 +2,8 @@
 
 use super::InstallError;
 use super::site::{Site, matches};
-use crate::engine::edit::{self, Change, Wrap, patterns};
-use crate::engine::{Candidate, Effective, Host, Kind};
+use crate::engine::edit::{self, Change, Wrap, covers, patterns};
+use crate::engine::{Candidate, Effective, EngineError, Host, Kind};
 use crate::fsutil::FileError;
 use std::path::{Path, PathBuf};
 use toml_edit::{Array, DocumentMut, value};
@@ -52,12 +52,8 @@ impl Files<'_> {
     fn containerd(&self) -> Result<PathBuf, InstallError> {
         let root = &self.site.input.root;
         let text = self.text(&root.path)?.unwrap_or_default();
-        let mut document: DocumentMut = text.parse().map_err(|source| {
-            InstallError::Engine(crate::engine::EngineError::Unreadable {
-                command: root.path.display().to_string(),
-                source: Box::new(source),
-            })
-        })?;
+        let mut document: DocumentMut =
+            text.parse().map_err(|error| EngineError::unreadable(root.path.display().to_string(), &error))?;
         let mut imports = Array::new();
         for (at, pattern) in patterns(&root.path, &text)?.into_iter().enumerate() {
             let changed = self.changes.iter().any(|change| change.path != root.path && covers(&pattern, &change.path));
@@ -119,10 +115,4 @@ impl Files<'_> {
         let path = self.outside.join(name);
         std::fs::create_dir(&path).map_err(FileError::new("make directory", &path))
     }
-}
-
-fn covers(pattern: &Path, path: &Path) -> bool {
-    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
-    glob::Pattern::new(&pattern.to_string_lossy())
-        .map_or(pattern == path, |pattern| pattern.matches_path_with(path, options))
 }

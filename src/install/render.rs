@@ -81,7 +81,7 @@ fn file(part: &Part) -> String {
         Content::Directory => "/".to_owned(),
         Content::Link(target) => format!(" -> {}", target.display()),
         Content::Program { .. } => "  (this program)".to_owned(),
-        Content::Text(_) => String::new(),
+        Content::Text(_) | Content::Private(_) => String::new(),
     };
     format!("{sign} {path}{what}")
 }

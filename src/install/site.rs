@@ -3,7 +3,7 @@
 use super::InstallError;
 use super::record::Record;
 use crate::engine::edit::{Input, Snapshot, patterns};
-use crate::engine::{Candidate, Choice, Effective, Engine, Host, Kind, Source};
+use crate::engine::{Candidate, Choice, Effective, Engine, EngineError, Host, Kind, Source};
 use crate::fsutil::FileError;
 use std::path::{Component, Path, PathBuf};
 
@@ -39,12 +39,8 @@ impl Site {
         // Behind the files: a mistake in one is then told with its line.
         check_syntax(&root, &others)?;
         let dump = Effective::print(host, &engine, files)?;
-        let effective = Effective::parse(engine.kind, Source::Files, &dump).map_err(|source| {
-            InstallError::Engine(crate::engine::EngineError::Unreadable {
-                command: engine.kind.program().to_owned(),
-                source: Box::new(source),
-            })
-        })?;
+        let effective = Effective::parse(engine.kind, Source::Files, &dump)
+            .map_err(|error| EngineError::unreadable(format!("{} config", engine.kind.program()), &error))?;
         let input = Input { kind: engine.kind, version: version(&engine)?, root, others, dropin, dump };
         Ok(Self { engine, input, effective })
     }

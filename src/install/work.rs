@@ -29,6 +29,8 @@ pub(super) enum Content {
     Link(PathBuf),
     /// A file with the mode, owner and attributes of the one that it replaces.
     Text(Vec<u8>),
+    /// A file that root alone can read: a copy of one that may hold credentials, whatever its mode is.
+    Private(Vec<u8>),
     /// A program: mode 0755, and a security context if one is known.
     Program {
         /// The bytes.
@@ -45,7 +47,7 @@ impl Content {
             Self::Absent => Object::Absent,
             Self::Directory => Object::Directory,
             Self::Link(target) => Object::Link(target.clone()),
-            Self::Text(bytes) | Self::Program { bytes, .. } => Object::File(hash(bytes)),
+            Self::Text(bytes) | Self::Private(bytes) | Self::Program { bytes, .. } => Object::File(hash(bytes)),
         }
     }
 }
@@ -93,6 +95,8 @@ impl Work {
                 Some(linked.map_err(FileError::new("make a link for", path))?.1)
             }
             Content::Text(bytes) => Some(self.write(path, bytes, |file| like_the_old(path, file))?),
+            // As it was created.
+            Content::Private(bytes) => Some(self.write(path, bytes, |_| Ok(()))?),
             Content::Program { bytes, context } => Some(self.write(path, bytes, |file| {
                 file.set_permissions(Permissions::from_mode(0o755))?;
                 context.as_ref().map_or(Ok(()), |context| attributes::set_context(file, context))
@@ -274,4 +278,20 @@ pub(super) fn sweep(path: &Path) -> Result<(), FileError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_roots_alone() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("config.toml.0123");
+        let mut work = Work::default();
+        work.stage(&path, &Content::Private(b"password".to_vec())).expect("stage");
+        work.commit().expect("commit");
+        work.finish().expect("finish");
+        assert_eq!(std::fs::metadata(&path).expect("the file").mode() & 0o777, 0o600);
+    }
 }

@@ -6,7 +6,7 @@ use super::interposed;
 use crate::rig::Rig;
 use crate::rig::berth;
 use crate::rig::containerd::NAMES;
-use crate::rig::crio::{DROP_INS, Handler, Infra};
+use crate::rig::crio::{CONFIG, DROP_INS, Handler, Infra};
 
 /// With the configuration that the rig's interposers have.
 const BERTHS: [&str; 2] = ["--config", berth::CONFIG];
@@ -43,7 +43,7 @@ fn a_vm_runtime_whose_sandbox_is_never_created_fails() {
         "FAIL",
         "krun: sandbox: none is created; containers: interposer; fails closed for containers; a VM",
     );
-    found.assert_hint("doors", &format!("drop_infra_ctr = false in {DROP_INS}/50-berth.conf"));
+    found.assert_hint("doors", &format!("drop_infra_ctr = false in {CONFIG}"));
     // CRI-O goes by the handler's name.
     found.assert("doors", "PASS", "kata-oci: sandbox: interposer;");
     found.assert("doors", "PASS", "shimmed: sandbox: interposer;");

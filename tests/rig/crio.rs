@@ -27,7 +27,7 @@ pub(crate) const SHIMMED: &str = "shimmed";
 
 /// What stands behind berth.
 pub(crate) const BEHIND: &str = "/run/rig/behind";
-const CONFIG: &str = "/run/rig/crio.conf";
+pub(crate) const CONFIG: &str = "/run/rig/crio.conf";
 /// Where further files of its configuration go.
 pub(crate) const DROP_INS: &str = "/run/rig/crio.conf.d";
 

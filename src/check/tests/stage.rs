@@ -3,7 +3,7 @@
 use crate::check::node::{Node, Privileges};
 use crate::config::Config;
 use crate::engine::testing::FakeHost;
-use crate::engine::{Choice, Effective, Engine, EngineError, Kind, Source, Version};
+use crate::engine::{Choice, Effective, Engine, EngineError, Kind, RunError, Source, Version};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::SystemTime;
@@ -75,6 +75,8 @@ pub(super) struct Stage {
     pub(super) dump: String,
     /// What CRI-O's files make.
     pub(super) files: Option<String>,
+    /// Why it says nothing.
+    pub(super) silent: Option<fn() -> RunError>,
     /// berth's configuration.
     pub(super) config: String,
     pub(super) privileges: Privileges,
@@ -155,6 +157,7 @@ impl Stage {
             version,
             dump: dump.to_owned(),
             files: None,
+            silent: None,
             config: "profiles: [{name: all}]\n".to_owned(),
             privileges: Privileges { root: true, capabilities: ALL, filtered: false },
             choice: Choice::default(),
@@ -207,9 +210,7 @@ impl Stage {
     }
 
     fn parse(&self, kind: Kind, source: Source, text: &str) -> Result<Effective, EngineError> {
-        let unreadable =
-            |source| EngineError::Unreadable { command: format!("{kind} config"), source: Box::new(source) };
-        Effective::parse(kind, source, text).map_err(unreadable)
+        Effective::parse(kind, source, text).map_err(|error| EngineError::unreadable(format!("{kind} config"), &error))
     }
 
     /// What there is to see.
@@ -222,12 +223,13 @@ impl Stage {
                 process.started = Some(self.started);
             }
         }
-        let effective = match self.kind {
-            Some(kind) => {
+        let effective = match (self.silent, self.kind) {
+            (Some(why), _) => Err(why().into()),
+            (None, Some(kind)) => {
                 let source = if self.files.is_some() { Source::Process } else { Source::Files };
                 self.parse(kind, source, &self.dump)
             }
-            None => Err(EngineError::None(Vec::new())),
+            (None, None) => Err(EngineError::None(Vec::new())),
         };
         Node {
             on_disk: self.kind.zip(self.files.as_ref()).map(|(kind, text)| self.parse(kind, Source::Files, text)),

@@ -1,7 +1,8 @@
 //! containerd's CRI in the words of its configuration's versions.
 
-use super::node::{Map, Node, table};
+use super::node::{Map, Node, key, table};
 use super::{By, EditError, Input, Toml, Wrap, handler};
+use crate::engine::ignores_runtime_path;
 use std::path::Path;
 
 /// What the CRI is called in configurations of version 2; its runtime half from 3 on; and in version 1.
@@ -116,13 +117,13 @@ pub(super) fn with_berth(wrap: &Wrap, existing: &Map) -> Result<Map, EditError> 
 }
 
 fn header(section: &str, name: &str) -> String {
-    format!("plugins.'{section}'.containerd.runtimes.{name}")
+    // A name that is not berth's may have a dot in it.
+    format!("plugins.'{section}'.containerd.runtimes.{}", key(name))
 }
 
 fn check_version(version: (u64, u64, u64), by: &By) -> Result<(), EditError> {
-    let deaf = version < (1, 6, 21) || version == (1, 7, 0);
     match by {
-        By::ShimPath(_) if deaf => {
+        By::ShimPath(_) if ignores_runtime_path(version) => {
             Err(EditError::TooOld { version: format!("{}.{}.{}", version.0, version.1, version.2) })
         }
         _ => Ok(()),

@@ -102,18 +102,20 @@ fn absolute(file: &Path, entry: &str) -> PathBuf {
     clean
 }
 
-/// containerd takes an entry for a pattern only if there is a star in it.
-fn covers(entry: &Path, dropin: &Path) -> bool {
+/// Whether an entry, of those that [`patterns`] returns, leads to this file. containerd takes one for a pattern only if
+/// there is a star in it, which stands for no slash.
+#[must_use]
+pub fn covers(entry: &Path, file: &Path) -> bool {
     let text = entry.to_string_lossy();
     if !text.contains('*') {
-        return entry == dropin;
+        return entry == file;
     }
     let options = glob::MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
         require_literal_leading_dot: false,
     };
-    go_pattern(&text).is_some_and(|pattern| pattern.matches_path_with(dropin, options))
+    go_pattern(&text).is_some_and(|pattern| pattern.matches_path_with(file, options))
 }
 
 /// A pattern of Go's `filepath.Match` in the words of this one's matcher. `None` where it would mean something else there,

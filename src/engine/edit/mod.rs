@@ -15,6 +15,7 @@
 
 mod cri;
 mod crio;
+mod diff;
 mod dropin;
 mod error;
 mod handler;
@@ -29,7 +30,7 @@ mod tests;
 mod verify;
 
 pub use error::EditError;
-pub use imports::patterns;
+pub use imports::{covers, patterns};
 pub use stanza::{Stanza, stanza};
 pub use verify::verify;
 
@@ -115,17 +116,10 @@ impl Change {
     }
 
     /// As `diff -u` would print it, `/dev/null` standing for a file that is not there. Empty if nothing is to be done.
+    /// Values that look like credentials are left out: the lines around a change are the operator's.
     #[must_use]
     pub fn diff(&self) -> String {
-        let name = |text: &Option<String>| {
-            let absent = || "/dev/null".to_owned();
-            text.as_ref().map_or_else(absent, |_| self.path.display().to_string())
-        };
-        let (before, after) = (self.before.as_deref().unwrap_or_default(), self.after.as_deref().unwrap_or_default());
-        similar::TextDiff::from_lines(before, after)
-            .unified_diff()
-            .header(&name(&self.before), &name(&self.after))
-            .to_string()
+        diff::unified(&self.path, self.before.as_deref(), self.after.as_deref())
     }
 }
 

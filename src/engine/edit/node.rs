@@ -120,7 +120,8 @@ pub(super) fn table(header: &str, map: &Map) -> Vec<String> {
     lines
 }
 
-fn key(name: &str) -> String {
+/// As it stands in a header or before a value, in quotes where it must.
+pub(super) fn key(name: &str) -> String {
     toml_edit::Key::new(name).to_string()
 }
 

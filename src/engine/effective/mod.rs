@@ -133,10 +133,8 @@ impl Effective {
     /// As [`Effective::of`]; the last line that the parser said is in it.
     pub fn of_candidate(host: &Host, engine: &Engine, files: Candidate<'_>) -> Result<Self, EngineError> {
         let text = Self::print(host, engine, files)?;
-        Self::parse(engine.kind, Source::Files, &text).map_err(|source| EngineError::Unreadable {
-            command: format!("{} config", engine.kind.program()),
-            source: Box::new(source),
-        })
+        Self::parse(engine.kind, Source::Files, &text)
+            .map_err(|error| EngineError::unreadable(format!("{} config", engine.kind.program()), &error))
     }
 
     /// The same as the engine prints it.

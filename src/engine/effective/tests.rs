@@ -117,4 +117,7 @@ fn what_an_operator_of_crio_has_set_holds_and_not_the_default() {
 #[test]
 fn what_is_no_configuration_is_an_error() {
     assert!(Effective::parse(Kind::Containerd, Source::Files, "containerd: failed to load TOML").is_err());
+    let error = Effective::parse(Kind::CriO, Source::Files, "password = hunter2").expect_err("no TOML");
+    let said = crate::exit::chain(&EngineError::unreadable("crio config", &error));
+    assert!(said.starts_with("crio config printed no configuration: ") && !said.contains("hunter2"), "{said}");
 }

@@ -95,3 +95,36 @@ fn a_program_replaced_by_an_upgrade_is_the_new_one() {
     let engine = Engine::find(&host.host(), &Choice::default()).expect("one");
     assert_eq!(engine.program.as_deref(), Some(Path::new("/usr/bin/containerd")));
 }
+
+/// Gives a process the namespaces of another one; `mnt` and `pid` are names of files that stand for some.
+fn namespaces(host: &FakeHost, pid: u32, mnt: &str, pid_namespace: &str) {
+    for (kind, namespace) in [("mnt", mnt), ("pid", pid_namespace)] {
+        let file = format!("/namespaces/{namespace}");
+        let (path, link) = (host.dir.path().join(&file[1..]), host.dir.path().join(format!("proc/{pid}/ns/{kind}")));
+        if !path.exists() {
+            host.write(&file, "");
+        }
+        std::fs::create_dir_all(link.parent().expect("a parent")).expect("make directories");
+        std::fs::hard_link(path, link).expect("a second name, which has the same inode");
+    }
+}
+
+#[test]
+fn an_engine_in_a_container_is_not_the_hosts_and_one_whose_unit_is_hardened_is() {
+    let host = FakeHost::new();
+    namespaces(&host, 1, "host", "host");
+    let root = host.dir.path().canonicalize().expect("the root");
+    let elsewhere = tempfile::tempdir().expect("another root");
+    for (pid, mnt, pid_namespace, root) in [
+        (7, "host", "host", root.as_path()),
+        (8, "of the unit", "host", &root),
+        (9, "of a container", "of a container", elsewhere.path()),
+        (10, "of a container", "host", elsewhere.path()),
+        (11, "of a container", "of a container", &root),
+    ] {
+        host.process(pid, "/usr/bin/containerd").link(&format!("/proc/{pid}/root"), root);
+        namespaces(&host, pid, mnt, pid_namespace);
+    }
+    let found: Vec<_> = processes(&host.host()).iter().map(|process| process.pid).collect();
+    assert_eq!(found, [7, 8]);
+}

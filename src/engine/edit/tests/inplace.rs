@@ -87,3 +87,35 @@ fn berths_own_file_is_not_made() {
     assert_eq!(changed.len(), 1);
     assert!(dump_1().contains("io.containerd.grpc.v1.cri"));
 }
+
+#[test]
+fn a_plan_shows_no_credentials_of_the_lines_around_it() {
+    let root = "version = 2
+[plugins.'io.containerd.grpc.v1.cri'.registry.mirrors.'r.example']
+endpoint = ['https://me:hunter1@r.example/v2']
+[plugins.'io.containerd.grpc.v1.cri'.registry.configs.'r.example']
+auth = { username = 'me', password = 'hunter2' }
+identitytoken = 'hunter3'";
+    // The last line is told as one that changes: it gets a line break.
+    for root in [root.to_owned(), format!("{root}\n"), root.replace('\n', "\r\n")] {
+        let input = containerd_1(Some(&root));
+        let with = applied(&input, &changes(&input, &[kata()]).unwrap());
+        for change in [changes(&input, &[kata()]).unwrap(), changes(&with, &[]).unwrap()].concat() {
+            let diff = change.diff();
+            assert!(!diff.contains("hunter"), "{diff}");
+            assert!(diff.contains("identitytoken = (not shown)"), "{diff}");
+            assert_eq!(
+                diff.matches("(not shown)\n").count() + diff.matches("(not shown)\r\n").count(),
+                diff.matches("(not shown)").count()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_built_in_handler_with_a_dot_in_its_name_stays_one() {
+    let mut input = containerd_1(Some("version = 2\n"));
+    input.dump = input.dump.replace("runtimes.kata", "runtimes.'kata.old'");
+    let text = root_with(&input, &[runc()]);
+    assert!(text.contains("containerd.runtimes.\"kata.old\"]\n"), "{text}");
+}
