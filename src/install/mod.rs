@@ -25,6 +25,7 @@ mod error;
 mod label;
 mod lock;
 mod object;
+mod own;
 mod parts;
 mod place;
 mod plan;

@@ -4,9 +4,9 @@ use super::choose::{Asked, Chosen, candidates, choose};
 use super::label::{self, Label};
 use super::parts::{self, Part};
 use super::record::{Record, Role};
-use super::site::Site;
+use super::site::{self, Site};
 use super::work::Content;
-use super::{InstallError, place};
+use super::{InstallError, own, place};
 use crate::engine::edit::{self, Change, Stanza, Wrap};
 use crate::engine::{Host, Kind};
 use crate::fsutil::FileError;
@@ -79,6 +79,9 @@ pub(super) fn plan(host: &Host, site: &Site, wanted: &Wanted, record: Option<&Re
     }
     let changes = if chosen.is_empty() { Vec::new() } else { edit::changes(&site.input, &wraps(&chosen))? };
     let changes: Vec<_> = changes.into_iter().filter(Change::is_needed).collect();
+    if let Some(record) = record.filter(|_| !changes.is_empty()) {
+        own::check(site, record)?;
+    }
     for change in &changes {
         parts.push(configuration(host, change)?);
     }
@@ -102,11 +105,7 @@ pub(super) fn by_hand(host: &Host, site: &Site, wanted: &Wanted) -> Result<ByHan
 
 fn check_record(site: &Site, wanted: &Wanted, record: Option<&Record>) -> Result<(), InstallError> {
     let Some(record) = record else { return Ok(()) };
-    let is = format!("{} with {}", site.engine.kind, site.engine.config.display());
-    let was = format!("{} with {}", record.engine.kind, record.engine.config.display());
-    if !record.handlers.is_empty() && is != was {
-        return Err(InstallError::OtherEngine { was, is });
-    }
+    site::check_engine(&site.engine, record)?;
     match &wanted.bin_dir {
         Some(dir) if *dir != record.bin_dir => Err(InstallError::OtherBinDir(record.bin_dir.clone())),
         _ => Ok(()),

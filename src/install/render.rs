@@ -200,7 +200,7 @@ pub(super) fn removal(site: &Site, removal: &Removal, how: Option<&How>, used: &
     }
     text.section("In the way: pods that run on what would be taken out", used.iter().cloned());
     text.line(NOTHING_WRITTEN);
-    text.told()
+    Told { remarks: unasked(site).into_iter().collect(), ..text.told() }
 }
 
 fn restart_after(site: &Site, how: Option<&How>) -> String {
@@ -219,7 +219,7 @@ pub(super) fn removed(site: &Site, removal: &Removal, restarted: Option<&How>) -
     let mut text = Text::default();
     done(&mut text, removal.first.iter().chain(&removal.last));
     engine(&mut text, site, restarted, false);
-    Told { remarks: remarks(removal), ..text.told() }
+    Told { remarks: remarks(site, removal), ..text.told() }
 }
 
 /// The configuration is as it was, and the rest waits.
@@ -232,16 +232,25 @@ pub(super) fn waiting(site: &Site, removal: &Removal, why: String, restarted: Op
         "restart {} ({}), then run this again; or run it with --restart",
         site.engine.kind, site.engine.unit
     ));
-    Told { remarks: remarks(removal), ..text.told() }
+    Told { remarks: remarks(site, removal), ..text.told() }
 }
 
-fn remarks(removal: &Removal) -> Vec<String> {
+/// What could not be had from the engine, and what follows.
+fn unasked(site: &Site) -> Option<String> {
+    let why = site.unasked.as_ref()?;
+    Some(format!(
+        "{} could not be asked ({why}): what goes is what the record says, and no parser of the engine's has read the rest",
+        site.engine.kind
+    ))
+}
+
+fn remarks(site: &Site, removal: &Removal) -> Vec<String> {
     let edited = removal
         .edited
         .iter()
         .map(|path| format!("{} was changed since: berth's own parts were taken out, the rest stays", path.display()));
     let kept = removal.kept.iter().map(|path| format!("{} was changed since: it stays", path.display()));
-    edited.chain(kept).collect()
+    unasked(site).into_iter().chain(edited).chain(kept).collect()
 }
 
 /// Lines.

@@ -33,6 +33,8 @@ pub(super) enum Content {
     Program {
         /// The bytes.
         bytes: Vec<u8>,
+        /// Their SHA-256, which takes a while.
+        hash: String,
         /// The context.
         context: Option<Vec<u8>>,
     },
@@ -45,7 +47,8 @@ impl Content {
             Self::Absent => Object::Absent,
             Self::Directory => Object::Directory,
             Self::Link(target) => Object::Link(target.clone()),
-            Self::Text(bytes) | Self::Program { bytes, .. } => Object::File(hash(bytes)),
+            Self::Text(bytes) => Object::File(hash(bytes)),
+            Self::Program { hash, .. } => Object::File(hash.clone()),
         }
     }
 }
@@ -93,7 +96,7 @@ impl Work {
                 Some(linked.map_err(FileError::new("make a link for", path))?.1)
             }
             Content::Text(bytes) => Some(self.write(path, bytes, |file| like_the_old(path, file))?),
-            Content::Program { bytes, context } => Some(self.write(path, bytes, |file| {
+            Content::Program { bytes, context, .. } => Some(self.write(path, bytes, |file| {
                 file.set_permissions(Permissions::from_mode(0o755))?;
                 context.as_ref().map_or(Ok(()), |context| attributes::set_context(file, context))
             })?),
