@@ -9,7 +9,7 @@ use super::record::{Engine, Handler, Item, Record, Role, State, VERSION};
 use super::restart::{self, How, Restarter, Wanted as Answer};
 use super::site::{self, RECORD, STATE, Site};
 use super::work::{Content, Work, sweep};
-use super::{InstallError, Mode, Order, Restart, Told, Wanted, lock, own, render, users};
+use super::{InstallError, Mode, Order, Restart, Told, Wanted, lock, own, render, users, versions};
 use crate::engine::{Distribution, Host};
 use crate::fsutil::FileError;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ impl Install<'_> {
         let pending =
             pending.filter(|since| restart::since(self.host, &self.site.engine).is_none_or(|at| at <= *since));
         let finished = earlier.as_ref().is_some_and(|record| record.state == State::Installed);
-        if plan.parts.is_empty() && (finished || plan.chosen.is_empty() && earlier.is_none()) {
+        if plan.parts.is_empty() && plan.stale.is_empty() && (finished || plan.chosen.is_empty() && earlier.is_none()) {
             let restarted = self.restart_pending(earlier, pending)?;
             return Ok(render::unchanged(&plan, restarted.as_ref(), pending.is_some()));
         }
@@ -186,6 +186,9 @@ impl Install<'_> {
             }
             record.restart_since = None;
         }
+        if let Err(error) = versions::prune(self.host, &plan.stale, &mut record) {
+            remarks.push(crate::exit::chain(&error));
+        }
         record.end();
         // All is done, and the record that is there says so too, but for that it was finished.
         if let Err(error) = write_record(self.host, &record) {
@@ -245,7 +248,8 @@ impl Install<'_> {
         let [config, parts, books] = work;
         let mut left = config.roll_back();
         let again = self.restarter(how).restart(Answer { with: &[], without: &[] });
-        let used = users::pods(self.host, &self.site.engine, &self.site.state, record).is_ok_and(|pods| !pods.is_empty());
+        let used =
+            users::pods(self.host, &self.site.engine, &self.site.state, record).is_ok_and(|pods| !pods.is_empty());
         if !used {
             left.extend(parts.roll_back());
             left.extend(books.roll_back());

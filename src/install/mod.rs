@@ -35,6 +35,7 @@ mod restart;
 mod site;
 mod uninstall;
 mod users;
+mod versions;
 mod work;
 
 pub use apply::install;

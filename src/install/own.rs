@@ -41,7 +41,8 @@ pub(super) fn check_alone(site: &Site, record: &Record) -> Result<(), InstallErr
         name || record.handlers.iter().any(|handler| handler.interposer == *path)
     };
     let others = site.effective.handlers.iter().filter(|(name, _)| !own.contains(name));
-    let others = others.filter(|(_, handler)| [&handler.runtime_path, &handler.binary_name].into_iter().flatten().any(ours));
+    let others =
+        others.filter(|(_, handler)| [&handler.runtime_path, &handler.binary_name].into_iter().flatten().any(ours));
     let names: Vec<_> = others.map(|(name, _)| name.clone()).collect();
     if names.is_empty() { Ok(()) } else { Err(InstallError::StillConfigured(names)) }
 }

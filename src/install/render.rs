@@ -18,11 +18,12 @@ const PODS_GO_ON: &str = "Pods go on running meanwhile.";
 pub(super) fn plan(site: &Site, plan: &Plan, how: Option<&How>) -> Told {
     let mut text = Text::default();
     head(&mut text, site, plan);
-    if plan.parts.is_empty() {
+    if plan.parts.is_empty() && plan.stale.is_empty() {
         text.line("Everything is as it should be: nothing would change.");
         return text.told();
     }
     files(&mut text, "Files", &plan.parts);
+    files(&mut text, "Of earlier versions, which nothing uses any more", &plan.stale);
     diffs(&mut text, plan.changes.iter().map(super::super::engine::edit::Change::diff));
     if plan.concerns_engine() {
         text.section("Restart", [restart(site, how)]);
@@ -65,7 +66,7 @@ fn candidates(text: &mut Text, candidates: &[String]) {
 }
 
 fn files(text: &mut Text, title: &str, parts: &[Part]) {
-    let parts = parts.iter().filter(|part| part.role != Role::Configuration);
+    let parts = parts.iter().filter(|part| part.role != Role::Configuration && part.is_needed());
     text.section(title, parts.map(file));
 }
 
@@ -106,7 +107,7 @@ fn restart(site: &Site, how: Option<&How>) -> String {
 /// What an install has done.
 pub(super) fn applied(site: &Site, plan: &Plan, restarted: Option<&How>, due: bool) -> Told {
     let mut text = Text::default();
-    done(&mut text, plan.parts.iter());
+    done(&mut text, plan.parts.iter().chain(&plan.stale));
     if let Some(words) = plan.label.words() {
         text.line(&words);
     }
@@ -118,7 +119,7 @@ pub(super) fn applied(site: &Site, plan: &Plan, restarted: Option<&How>, due: bo
 }
 
 fn done<'a>(text: &mut Text, parts: impl Iterator<Item = &'a Part>) {
-    for part in parts {
+    for part in parts.filter(|part| part.is_needed()) {
         let verb = match (&part.now, &part.content) {
             (_, Content::Absent) => "removed",
             (Object::Absent, _) => "made",

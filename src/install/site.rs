@@ -54,7 +54,8 @@ impl Site {
                 source: Box::new(source),
             })
         })?;
-        let told = choice.socket.is_some() || engine.running.as_ref().is_some_and(|running| running.flags.socket.is_some());
+        let told =
+            choice.socket.is_some() || engine.running.as_ref().is_some_and(|running| running.flags.socket.is_some());
         if let Some(socket) = effective.socket.clone().filter(|_| !told) {
             engine.socket = socket;
         }

@@ -2,6 +2,9 @@
 
 mod faults;
 mod gone;
+mod hosts;
+mod meanwhile;
+mod upgrade;
 
 use super::{assert_goes, assert_identity};
 use crate::rig::containerd::{VM, usual_config};
@@ -12,6 +15,23 @@ use crate::rig::{IDLE, Rig};
 const DO_IT: [&str; 4] = ["--apply", "--restart", "--restart-command", RESTART_COMMAND];
 /// The new handler, which stands beside [`VM`].
 const NEW: &str = "vm-berth";
+
+/// Where containerd has what berth writes: a file of its own, or before 2.0 the root file.
+fn own_file() -> &'static str {
+    if provision().containerd_version >= (2, 0) { "/etc/containerd/conf.d/50-berth.toml" } else { CONFIG }
+}
+
+/// The program that stands beside [`VM`]'s.
+const INTERPOSER: &str = "/usr/local/bin/berth-runc";
+const CONFIG: &str = "/etc/containerd/config.toml";
+
+fn read(rig: &Rig, path: &str) -> String {
+    std::fs::read_to_string(rig.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn sh(rig: &Rig, script: &str) -> String {
+    rig.run("sh", &["-euc", script]).unwrap_or_else(|e| panic!("{e}"))
+}
 
 fn words<'a>(first: &[&'a str], then: &[&'a str]) -> Vec<&'a str> {
     [first, then].concat()
