@@ -9,7 +9,7 @@ use super::record::{Engine, Handler, Item, Record, Role, State, VERSION};
 use super::restart::{self, How, Restarter, Wanted as Answer};
 use super::site::{self, RECORD, STATE, Site};
 use super::work::{Content, Work, sweep};
-use super::{InstallError, Mode, Order, Restart, Told, Wanted, lock, render, users};
+use super::{InstallError, Mode, Order, Restart, Told, Wanted, lock, own, render, users, versions};
 use crate::engine::{Distribution, Host};
 use crate::fsutil::FileError;
 use std::path::{Path, PathBuf};
@@ -66,11 +66,11 @@ impl Install<'_> {
         let pending =
             pending.filter(|since| restart::since(self.host, &self.site.engine).is_none_or(|at| at <= *since));
         let finished = earlier.as_ref().is_some_and(|record| record.state == State::Installed);
-        if plan.parts.is_empty() && (finished || plan.chosen.is_empty() && earlier.is_none()) {
+        if plan.parts.is_empty() && plan.stale.is_empty() && (finished || plan.chosen.is_empty() && earlier.is_none()) {
             let restarted = self.restart_pending(earlier, pending)?;
             return Ok(render::unchanged(&plan, restarted.as_ref(), pending.is_some()));
         }
-        let record = self.record(&plan, earlier.as_ref());
+        let record = self.record(&plan, earlier.as_ref())?;
         let mut books = Work::default();
         let begun = self.begin(&mut books, &record);
         if let Err(error) = begun {
@@ -94,14 +94,18 @@ impl Install<'_> {
     }
 
     /// The record of what will be there.
-    fn record(&self, plan: &Plan, earlier: Option<&Record>) -> Record {
+    fn record(&self, plan: &Plan, earlier: Option<&Record>) -> Result<Record, InstallError> {
         let mut items: Vec<Item> = earlier.map(|record| record.items.clone()).unwrap_or_default();
         for part in &plan.parts {
             let after = part.content.object();
             match items.iter_mut().find(|item| item.path == part.path) {
                 // What was there before the first install is what uninstall gives back; but not what somebody has put
                 // there in between.
-                Some(item) if item.after == part.now || item.before == part.now => item.after = after,
+                Some(item) if item.is_ours(&part.now) => {
+                    item.replaces = Some(part.now.clone());
+                    item.after = after;
+                }
+                Some(item) if item.before == part.now => item.after = after,
                 Some(item) => *item = item_of(part, after),
                 None => items.push(item_of(part, after)),
             }
@@ -112,16 +116,29 @@ impl Install<'_> {
             interposer: plan.bin_dir.join(&chosen.name),
             delegate: chosen.delegate.clone(),
         });
-        Record {
+        let after = own::after(self.site, &plan.changes)?;
+        let mut own = earlier.map(|record| record.own.clone()).unwrap_or_default();
+        own.retain(|hash| Some(hash) != after.as_ref());
+        own.extend(after);
+        let engine = &self.site.engine;
+        let engine = Engine {
+            kind: engine.kind.as_str().to_owned(),
+            config: engine.config.clone(),
+            drop_ins: engine.drop_ins.clone(),
+            socket: Some(engine.socket.clone()),
+            state: Some(self.site.state.clone()),
+        };
+        Ok(Record {
             version: VERSION,
             berth: format!("{} ({})", crate::VERSION, crate::COMMIT),
             state: State::Begun,
-            engine: Engine { kind: self.site.engine.kind.as_str().to_owned(), config: self.site.engine.config.clone() },
+            engine,
+            own,
             bin_dir: plan.bin_dir.clone(),
             handlers: handlers.collect(),
             restart_since: plan.concerns_engine().then(now).or(earlier.and_then(|record| record.restart_since)),
             items,
-        }
+        })
     }
 
     /// Keeps the bytes that will be replaced, has the engine read the candidate, and writes the record.
@@ -169,7 +186,10 @@ impl Install<'_> {
             }
             record.restart_since = None;
         }
-        record.state = State::Installed;
+        if let Err(error) = versions::prune(self.host, &plan.stale, &mut record) {
+            remarks.push(crate::exit::chain(&error));
+        }
+        record.end();
         // All is done, and the record that is there says so too, but for that it was finished.
         if let Err(error) = write_record(self.host, &record) {
             remarks.push(format!("{}; run this again", crate::exit::chain(&error)));
@@ -228,8 +248,8 @@ impl Install<'_> {
         let [config, parts, books] = work;
         let mut left = config.roll_back();
         let again = self.restarter(how).restart(Answer { with: &[], without: &[] });
-        let state = containerd_state(self.site);
-        let used = users::pods(self.host, &self.site.engine, &state, record).is_ok_and(|pods| !pods.is_empty());
+        let used =
+            users::pods(self.host, &self.site.engine, &self.site.state, record).is_ok_and(|pods| !pods.is_empty());
         if !used {
             left.extend(parts.roll_back());
             left.extend(books.roll_back());
@@ -257,7 +277,7 @@ fn item_of(part: &Part, after: Object) -> Item {
         Object::File(hash) => Some(backup(&part.path, hash)),
         _ => None,
     };
-    Item { path: part.path.clone(), role: part.role, before: part.now.clone(), after, backup }
+    Item { path: part.path.clone(), role: part.role, before: part.now.clone(), after, replaces: None, backup }
 }
 
 /// Named by what is in it, and for people by what it was called.
@@ -295,13 +315,6 @@ pub(super) fn clean(host: &Host, record: Option<&Record>, parts: &[Part]) -> Res
 pub(super) fn rolled_back(cause: InstallError, left: Vec<FileError>) -> InstallError {
     let left = left.iter().map(|error| crate::exit::chain(error)).collect();
     InstallError::RolledBack { cause: Box::new(cause), left }
-}
-
-/// Where containerd has its bundles.
-pub(super) fn containerd_state(site: &Site) -> PathBuf {
-    let dump = toml_edit::Document::parse(site.input.dump.as_str());
-    let told = dump.ok().and_then(|dump| dump.get("state")?.as_str().map(PathBuf::from));
-    told.unwrap_or_else(|| "/run/containerd".into())
 }
 
 pub(super) fn now() -> u64 {

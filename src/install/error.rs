@@ -133,6 +133,21 @@ pub enum InstallError {
     /// The engine would make something else of it than is meant.
     #[error("the configuration would not mean what it should; nothing was changed: {}", .0.join("; "))]
     Verify(Vec<String>),
+    /// Somebody has changed what is berth's own.
+    #[error(
+        "{}: what berth wrote there was changed by hand since: put what is yours elsewhere, take the rest out, then run this \
+         again", path.display()
+    )]
+    Edited {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Handlers of somebody else's making need what is to be removed.
+    #[error(
+        "handlers that berth did not add lead through it: {}; take them out of the engine's configuration, then run this \
+         again", .0.join(", ")
+    )]
+    StillConfigured(Vec<String>),
     /// Pods need what is to be removed.
     #[error(
         "pods still run on what is to be taken out; move them to another handler or remove them, then run this again:\n{}",

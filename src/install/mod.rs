@@ -25,6 +25,7 @@ mod error;
 mod label;
 mod lock;
 mod object;
+mod own;
 mod parts;
 mod place;
 mod plan;
@@ -34,6 +35,7 @@ mod restart;
 mod site;
 mod uninstall;
 mod users;
+mod versions;
 mod work;
 
 pub use apply::install;

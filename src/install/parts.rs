@@ -49,8 +49,8 @@ impl Part {
 }
 
 /// The program's own place, below the parent of the directory of names: `/usr/local/lib/berth/<version>-<hash>/berth`.
-pub(super) fn program_path(bin_dir: &Path, bytes: &[u8]) -> PathBuf {
-    let version = format!("{}-{}", crate::VERSION, hash(bytes).get(..8).unwrap_or_default());
+pub(super) fn program_path(bin_dir: &Path, hash: &str) -> PathBuf {
+    let version = format!("{}-{}", crate::VERSION, hash.get(..8).unwrap_or_default());
     bin_dir.parent().unwrap_or(Path::new("/")).join("lib/berth").join(version).join("berth")
 }
 
@@ -65,11 +65,12 @@ pub(super) fn programs(
     context: Option<Vec<u8>>,
     chosen: &[Chosen],
 ) -> Result<Vec<Part>, InstallError> {
-    let program = program_path(bin_dir, &bytes);
+    let hash = hash(&bytes);
+    let program = program_path(bin_dir, &hash);
     let target =
         Path::new("..").join(program.strip_prefix(bin_dir.parent().unwrap_or(Path::new("/"))).unwrap_or(&program));
     let mut parts = vec![
-        Part::new(host, &program, Role::Program, Content::Program { bytes, context })?,
+        Part::new(host, &program, Role::Program, Content::Program { bytes, hash, context })?,
         Part::new(host, &bin_dir.join("berth"), Role::Name, Content::Link(target))?,
     ];
     let names: std::collections::BTreeSet<_> = chosen.iter().map(|chosen| chosen.name.as_str()).collect();
@@ -126,7 +127,7 @@ pub(super) fn settings(
     let entries: BTreeMap<_, _> = needed.iter().map(|(name, of)| (*name, entry(kind, name, of))).collect();
     let whole = entries.values().fold(format!("{OWN}interposers:\n"), |text, entry| text + entry);
     let part = Part::new(host, path, Role::Settings, Content::Text(whole.into_bytes()))?;
-    let ours = record.and_then(|record| record.item(&part.path)).is_some_and(|item| item.after == part.now);
+    let ours = record.and_then(|record| record.item(&part.path)).is_some_and(|item| item.is_ours(&part.now));
     let Some(text) = host.read(path)?.filter(|_| !ours) else { return Ok(Some(part)) };
     let config = Config::parse(&text, DEFAULT_PATH)?;
     for (name, of) in needed {
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_program_has_a_directory_of_its_version_beside_the_names() {
-        let path = program_path(Path::new("/opt/bin"), b"abc");
+        let path = program_path(Path::new("/opt/bin"), "ba7816bf8f01");
         assert_eq!(path, Path::new(&format!("/opt/lib/berth/{}-ba7816bf/berth", crate::VERSION)));
     }
 }

@@ -2,11 +2,12 @@
 
 use super::choose::{Asked, Chosen, candidates, choose};
 use super::label::{self, Label};
+use super::object::Object;
 use super::parts::{self, Part};
 use super::record::{Record, Role};
-use super::site::Site;
+use super::site::{self, Site};
 use super::work::Content;
-use super::{InstallError, place};
+use super::{InstallError, own, place, versions};
 use crate::engine::edit::{self, Change, Stanza, Wrap};
 use crate::engine::{Host, Kind};
 use crate::fsutil::FileError;
@@ -33,6 +34,8 @@ pub(super) struct Plan {
     /// Everything that has to change, in order: directories, program, names, own configuration, plugin, and the engine's
     /// configuration last.
     pub(super) parts: Vec<Part>,
+    /// Programs of earlier installs that nothing will use, and their directories.
+    pub(super) stale: Vec<Part>,
     /// The same of the engine's configuration, for reading.
     pub(super) changes: Vec<Change>,
     /// Where berth goes.
@@ -79,13 +82,17 @@ pub(super) fn plan(host: &Host, site: &Site, wanted: &Wanted, record: Option<&Re
     }
     let changes = if chosen.is_empty() { Vec::new() } else { edit::changes(&site.input, &wraps(&chosen))? };
     let changes: Vec<_> = changes.into_iter().filter(Change::is_needed).collect();
+    if let Some(record) = record.filter(|_| !changes.is_empty()) {
+        own::check(site, record)?;
+    }
     for change in &changes {
         parts.push(configuration(host, change)?);
     }
     let mut all = parts::directories(host, &parts)?;
     all.extend(parts.into_iter().filter(Part::is_needed));
+    let stale = record.map(|record| stale(host, site, record, &bin_dir, &all)).transpose()?.unwrap_or_default();
     let own = edit::owned(&site.input)?;
-    Ok(Plan { chosen, candidates: candidates(&site.effective, &own), parts: all, changes, bin_dir, label })
+    Ok(Plan { chosen, candidates: candidates(&site.effective, &own), parts: all, stale, changes, bin_dir, label })
 }
 
 /// Plans what is to be done by hand.
@@ -102,11 +109,7 @@ pub(super) fn by_hand(host: &Host, site: &Site, wanted: &Wanted) -> Result<ByHan
 
 fn check_record(site: &Site, wanted: &Wanted, record: Option<&Record>) -> Result<(), InstallError> {
     let Some(record) = record else { return Ok(()) };
-    let is = format!("{} with {}", site.engine.kind, site.engine.config.display());
-    let was = format!("{} with {}", record.engine.kind, record.engine.config.display());
-    if !record.handlers.is_empty() && is != was {
-        return Err(InstallError::OtherEngine { was, is });
-    }
+    site::check_engine(&site.engine, record)?;
     match &wanted.bin_dir {
         Some(dir) if *dir != record.bin_dir => Err(InstallError::OtherBinDir(record.bin_dir.clone())),
         _ => Ok(()),
@@ -131,6 +134,20 @@ fn chosen(
     let mut asked: Vec<_> = earlier.filter(|earlier| now.iter().all(|now| now.new != earlier.new)).collect();
     asked.extend(now.iter().cloned());
     choose(host, &site.engine, &site.effective, &asked, bin_dir)
+}
+
+/// What will not be used when `parts` are in place.
+fn stale(host: &Host, site: &Site, record: &Record, bin_dir: &Path, parts: &[Part]) -> Result<Vec<Part>, InstallError> {
+    let berth = parts::place(host, &bin_dir.join("berth"))?;
+    let renewed = parts.iter().find(|part| part.path == berth);
+    // Where the name leads when this is done.
+    let target = match renewed.map(|part| part.content.object()) {
+        Some(Object::Link(target)) => target,
+        _ => std::fs::read_link(parts::outside(host, &berth)).unwrap_or_default(),
+    };
+    let current = parts::place(host, &berth.with_file_name(target))?;
+    let renewed: Vec<_> = parts.iter().map(|part| part.path.as_path()).collect();
+    versions::stale(host, site, record, &current, &renewed)
 }
 
 fn wraps(chosen: &[Chosen]) -> Vec<Wrap> {

@@ -51,9 +51,20 @@ pub(super) struct Item {
     pub(super) before: Object,
     /// What was put there.
     pub(super) after: Object,
+    /// What of berth's an install that has begun and not ended puts that in the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) replaces: Option<Object>,
     /// Where the bytes are that were there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) backup: Option<PathBuf>,
+}
+
+impl Item {
+    /// What is there now is what berth has put there.
+    #[must_use]
+    pub(super) fn is_ours(&self, now: &Object) -> bool {
+        self.after == *now || self.replaces.as_ref() == Some(now)
+    }
 }
 
 /// A handler that was added.
@@ -76,6 +87,15 @@ pub(super) struct Engine {
     pub(super) kind: String,
     /// Its configuration file.
     pub(super) config: PathBuf,
+    /// The directory of its drop-ins, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) drop_ins: Option<PathBuf>,
+    /// Where its CRI is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) socket: Option<PathBuf>,
+    /// Where it keeps what runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) state: Option<PathBuf>,
 }
 
 /// Everything.
@@ -93,6 +113,10 @@ pub(super) struct Record {
     pub(super) bin_dir: PathBuf,
     /// The handlers.
     pub(super) handlers: Vec<Handler>,
+    /// The hash of what is berth's own in the engine's configuration; of each thing that it can be, while an install has
+    /// begun and not ended.
+    #[serde(default)]
+    pub(super) own: Vec<String>,
     /// When something was changed that the engine reads at its start only, in seconds of the Unix epoch; none if it has
     /// been restarted since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +163,13 @@ impl Record {
         }
     }
 
+    /// The same when the install has ended well.
+    pub(super) fn end(&mut self) {
+        self.state = State::Installed;
+        self.own = self.own.pop().into_iter().collect();
+        self.items.iter_mut().for_each(|item| item.replaces = None);
+    }
+
     /// What is known of the object at `path`.
     #[must_use]
     pub(super) fn item(&self, path: &std::path::Path) -> Option<&Item> {
@@ -155,15 +186,23 @@ mod tests {
             version: VERSION,
             berth: "0.1.0".into(),
             state: State::Begun,
-            engine: Engine { kind: "containerd".into(), config: "/etc/containerd/config.toml".into() },
+            engine: Engine {
+                kind: "containerd".into(),
+                config: "/etc/containerd/config.toml".into(),
+                drop_ins: None,
+                socket: None,
+                state: None,
+            },
             bin_dir: "/usr/local/bin".into(),
             handlers: vec![],
+            own: vec![],
             restart_since: Some(1),
             items: vec![Item {
                 path: "/usr/local/bin/berth".into(),
                 role: Role::Name,
                 before: Object::Absent,
                 after: Object::Link("../lib/berth/x/berth".into()),
+                replaces: None,
                 backup: None,
             }],
         }

@@ -18,11 +18,12 @@ const PODS_GO_ON: &str = "Pods go on running meanwhile.";
 pub(super) fn plan(site: &Site, plan: &Plan, how: Option<&How>) -> Told {
     let mut text = Text::default();
     head(&mut text, site, plan);
-    if plan.parts.is_empty() {
+    if plan.parts.is_empty() && plan.stale.is_empty() {
         text.line("Everything is as it should be: nothing would change.");
         return text.told();
     }
     files(&mut text, "Files", &plan.parts);
+    files(&mut text, "Of earlier versions, which nothing uses any more", &plan.stale);
     diffs(&mut text, plan.changes.iter().map(super::super::engine::edit::Change::diff));
     if plan.concerns_engine() {
         text.section("Restart", [restart(site, how)]);
@@ -65,7 +66,7 @@ fn candidates(text: &mut Text, candidates: &[String]) {
 }
 
 fn files(text: &mut Text, title: &str, parts: &[Part]) {
-    let parts = parts.iter().filter(|part| part.role != Role::Configuration);
+    let parts = parts.iter().filter(|part| part.role != Role::Configuration && part.is_needed());
     text.section(title, parts.map(file));
 }
 
@@ -106,7 +107,7 @@ fn restart(site: &Site, how: Option<&How>) -> String {
 /// What an install has done.
 pub(super) fn applied(site: &Site, plan: &Plan, restarted: Option<&How>, due: bool) -> Told {
     let mut text = Text::default();
-    done(&mut text, plan.parts.iter());
+    done(&mut text, plan.parts.iter().chain(&plan.stale));
     if let Some(words) = plan.label.words() {
         text.line(&words);
     }
@@ -118,7 +119,7 @@ pub(super) fn applied(site: &Site, plan: &Plan, restarted: Option<&How>, due: bo
 }
 
 fn done<'a>(text: &mut Text, parts: impl Iterator<Item = &'a Part>) {
-    for part in parts {
+    for part in parts.filter(|part| part.is_needed()) {
         let verb = match (&part.now, &part.content) {
             (_, Content::Absent) => "removed",
             (Object::Absent, _) => "made",
@@ -200,7 +201,7 @@ pub(super) fn removal(site: &Site, removal: &Removal, how: Option<&How>, used: &
     }
     text.section("In the way: pods that run on what would be taken out", used.iter().cloned());
     text.line(NOTHING_WRITTEN);
-    text.told()
+    Told { remarks: unasked(site).into_iter().collect(), ..text.told() }
 }
 
 fn restart_after(site: &Site, how: Option<&How>) -> String {
@@ -219,7 +220,7 @@ pub(super) fn removed(site: &Site, removal: &Removal, restarted: Option<&How>) -
     let mut text = Text::default();
     done(&mut text, removal.first.iter().chain(&removal.last));
     engine(&mut text, site, restarted, false);
-    Told { remarks: remarks(removal), ..text.told() }
+    Told { remarks: remarks(site, removal), ..text.told() }
 }
 
 /// The configuration is as it was, and the rest waits.
@@ -232,16 +233,25 @@ pub(super) fn waiting(site: &Site, removal: &Removal, why: String, restarted: Op
         "restart {} ({}), then run this again; or run it with --restart",
         site.engine.kind, site.engine.unit
     ));
-    Told { remarks: remarks(removal), ..text.told() }
+    Told { remarks: remarks(site, removal), ..text.told() }
 }
 
-fn remarks(removal: &Removal) -> Vec<String> {
+/// What could not be had from the engine, and what follows.
+fn unasked(site: &Site) -> Option<String> {
+    let why = site.unasked.as_ref()?;
+    Some(format!(
+        "{} could not be asked ({why}): what goes is what the record says, and no parser of the engine's has read the rest",
+        site.engine.kind
+    ))
+}
+
+fn remarks(site: &Site, removal: &Removal) -> Vec<String> {
     let edited = removal
         .edited
         .iter()
         .map(|path| format!("{} was changed since: berth's own parts were taken out, the rest stays", path.display()));
     let kept = removal.kept.iter().map(|path| format!("{} was changed since: it stays", path.display()));
-    edited.chain(kept).collect()
+    unasked(site).into_iter().chain(edited).chain(kept).collect()
 }
 
 /// Lines.

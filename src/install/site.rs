@@ -1,6 +1,7 @@
 //! Everything that is read before anything is planned.
 
 use super::InstallError;
+use super::parts::place;
 use super::record::Record;
 use crate::engine::edit::{Input, Snapshot, patterns};
 use crate::engine::{Candidate, Choice, Effective, Engine, EngineError, Host, Kind, Source};
@@ -20,7 +21,15 @@ pub(super) struct Site {
     pub(super) engine: Engine,
     pub(super) input: Input,
     pub(super) effective: Effective,
+    /// Where the engine keeps what runs.
+    pub(super) state: PathBuf,
+    /// Why the engine could not be asked; what it makes of its files is then not known, and of these only its own root
+    /// file and berth's were read.
+    pub(super) unasked: Option<String>,
 }
+
+/// Where containerd keeps what runs.
+const STATE_DIR: &str = "/run/containerd";
 
 impl Site {
     /// Reads the engine's configuration, and has the engine say what it makes of it.
@@ -28,7 +37,7 @@ impl Site {
     /// # Errors
     /// There is no engine, or several; a file cannot be read or parsed; the engine cannot be asked.
     pub(super) fn read(host: &Host, choice: &Choice) -> Result<Self, InstallError> {
-        let engine = Engine::find(host, choice)?;
+        let mut engine = Engine::find(host, choice)?;
         let files = Candidate { config: &engine.config, drop_ins: engine.drop_ins.as_deref() };
         let root = snapshot(host, &engine.config)?;
         let others = match engine.kind {
@@ -41,9 +50,74 @@ impl Site {
         let dump = Effective::print(host, &engine, files)?;
         let effective = Effective::parse(engine.kind, Source::Files, &dump)
             .map_err(|error| EngineError::unreadable(format!("{} config", engine.kind.program()), &error))?;
+        let told =
+            choice.socket.is_some() || engine.running.as_ref().is_some_and(|running| running.flags.socket.is_some());
+        if let Some(socket) = effective.socket.clone().filter(|_| !told) {
+            engine.socket = socket;
+        }
+        let state = state(&dump).unwrap_or_else(|| STATE_DIR.into());
         let input = Input { kind: engine.kind, version: version(&engine)?, root, others, dropin, dump };
-        Ok(Self { engine, input, effective })
+        Ok(Self { engine, input, effective, state, unasked: None })
     }
+
+    /// What was installed on, by its record: the engine as it is now, and where it is gone or cannot be asked, its files
+    /// alone.
+    ///
+    /// # Errors
+    /// Another engine is named than that of the record, or a file cannot be read or parsed.
+    pub(super) fn of_record(host: &Host, choice: &Choice, record: &Record) -> Result<Self, InstallError> {
+        let mut choice = choice.clone();
+        choice.engine.get_or_insert_with(|| record.engine.kind.clone());
+        choice.config.get_or_insert_with(|| record.engine.config.clone());
+        choice.drop_ins = choice.drop_ins.or_else(|| record.engine.drop_ins.clone());
+        let site = match Self::read(host, &choice) {
+            Err(error) if is_silent(&error) => Self::unasked(host, &choice, record, &error)?,
+            read => read?,
+        };
+        check_engine(&site.engine, record)?;
+        Ok(site)
+    }
+
+    fn unasked(host: &Host, choice: &Choice, record: &Record, why: &InstallError) -> Result<Self, InstallError> {
+        let mut engine = Engine::find(host, choice)?;
+        if choice.socket.is_none()
+            && engine.running.is_none()
+            && let Some(socket) = &record.engine.socket
+        {
+            engine.socket.clone_from(socket);
+        }
+        let root = snapshot(host, &engine.config)?;
+        let dropin = snapshot(host, &own(&engine))?;
+        check_syntax(&root, &[])?;
+        let nothing = |error| EngineError::unreadable(String::new(), &error);
+        let effective = Effective::parse(engine.kind, Source::Files, "").map_err(nothing)?;
+        // Only where berth's lines are depends on it.
+        let has_own_file = record.item(&place(host, &dropin.path)?).is_some();
+        let version = engine.version.as_ref().map_or((if has_own_file { 2 } else { 1 }, 0, 0), |version| version.core);
+        let input = Input { kind: engine.kind, version, root, others: Vec::new(), dropin, dump: String::new() };
+        let state = record.engine.state.clone().unwrap_or_else(|| STATE_DIR.into());
+        Ok(Self { engine, input, effective, state, unasked: Some(crate::exit::chain(why)) })
+    }
+}
+
+/// There is an engine, or was, and nothing is to be had from it.
+fn is_silent(error: &InstallError) -> bool {
+    let silent = |error: &EngineError| matches!(error, EngineError::Run(_) | EngineError::Unreadable { .. });
+    matches!(error, InstallError::NoVersion(_)) || matches!(error, InstallError::Engine(error) if silent(error))
+}
+
+/// The engine is the one of the record.
+///
+/// # Errors
+/// Another one has berth's handlers.
+pub(super) fn check_engine(engine: &Engine, record: &Record) -> Result<(), InstallError> {
+    let is = format!("{} with {}", engine.kind, engine.config.display());
+    let was = format!("{} with {}", record.engine.kind, record.engine.config.display());
+    if record.handlers.is_empty() || is == was { Ok(()) } else { Err(InstallError::OtherEngine { was, is }) }
+}
+
+fn state(dump: &str) -> Option<PathBuf> {
+    toml_edit::Document::parse(dump).ok()?.get("state")?.as_str().map(PathBuf::from)
 }
 
 fn version(engine: &Engine) -> Result<(u64, u64, u64), InstallError> {

@@ -1,6 +1,6 @@
 //! Taking berth away again: what the engine reads first, what it runs last.
 
-use super::apply::{clean, containerd_state, how, now, rolled_back, write_record};
+use super::apply::{clean, how, now, rolled_back, write_record};
 use super::candidate::validate;
 use super::object::Object;
 use super::parts::{Part, outside};
@@ -9,7 +9,7 @@ use super::record::{Item, Record, Role, State};
 use super::restart::{self, How, Restarter, Wanted as Answer};
 use super::site::{self, RECORD, STATE, Site};
 use super::work::{Content, Work, sweep};
-use super::{InstallError, Mode, Order, Told, cri, lock, render, users};
+use super::{InstallError, Mode, Order, Told, cri, lock, own, render, users};
 use crate::engine::Host;
 use crate::engine::edit::{self, Change};
 use crate::fsutil::FileError;
@@ -39,22 +39,25 @@ pub fn uninstall(order: &Order) -> Result<Told, InstallError> {
     let host = Host::new(&order.host_root)?;
     if order.mode == Mode::Plan {
         let Some(record) = site::record(&host)? else { return Ok(render::nothing_installed()) };
-        let site = Site::read(&host, &order.choice)?;
+        let site = Site::of_record(&host, &order.choice, &record)?;
         let removal = removal(&host, &site, &record)?;
-        let used = users::pods(&host, &site.engine, &containerd_state(&site), &record)?;
+        let used = users::pods(&host, &site.engine, &site.state, &record)?;
         return Ok(render::removal(&site, &removal, how(order, &site).as_ref(), &used));
     }
     let lock = lock::take(&host, "berth uninstall")?;
-    let told = match site::record(&host)? {
-        None => forget_rest(&host).map(|()| render::nothing_installed()),
-        Some(record) => {
-            let site = Site::read(&host, &order.choice)?;
-            let how = how(order, &site);
-            Uninstall { host: &host, site: &site, order, how }.run(record)
-        }
-    };
+    let told = apply(&host, order);
     lock.remove()?;
     told
+}
+
+fn apply(host: &Host, order: &Order) -> Result<Told, InstallError> {
+    let Some(record) = site::record(host)? else {
+        return forget_rest(host).map(|()| render::nothing_installed());
+    };
+    let site = Site::of_record(host, &order.choice, &record)?;
+    // What is gone is not restarted.
+    let how = how(order, &site).filter(|_| site.engine.program.is_some() || site.engine.running.is_some());
+    Uninstall { host, site: &site, order, how }.run(record)
 }
 
 struct Uninstall<'a> {
@@ -94,15 +97,16 @@ impl Uninstall<'_> {
     }
 
     fn check_unused(&self, record: &Record) -> Result<(), InstallError> {
-        let pods = users::pods(self.host, &self.site.engine, &containerd_state(self.site), record)?;
+        let pods = users::pods(self.host, &self.site.engine, &self.site.state, record)?;
         if pods.is_empty() { Ok(()) } else { Err(InstallError::InUse(pods)) }
     }
 
     /// Takes berth out of what the engine reads, and has it read that if a restart was asked for.
     fn leave_engine(&self, removal: &Removal, record: &mut Record) -> Result<Option<How>, InstallError> {
         let mut work = Work::default();
+        let mut earlier = None;
         if !removal.first.is_empty() {
-            if !removal.changes.is_empty() {
+            if !removal.changes.is_empty() && self.site.unasked.is_none() {
                 validate(self.host, self.site, &removal.changes, &[], Path::new(STATE))?;
             }
             let staged: Result<Vec<()>, FileError> =
@@ -110,11 +114,12 @@ impl Uninstall<'_> {
             if let Err(error) = staged {
                 return Err(rolled_back(error.into(), work.roll_back()));
             }
+            earlier = Some(record.clone());
             record.state = State::Leaving;
             record.restart_since = Some(now());
             let committed = write_record(self.host, record).and_then(|()| Ok(work.commit()?));
             if let Err(error) = committed {
-                return Err(rolled_back(error, work.roll_back()));
+                return Err(rolled_back(error, self.take_back(work, earlier)));
             }
         }
         let due = record
@@ -128,7 +133,7 @@ impl Uninstall<'_> {
             Restarter { host: self.host, engine: &self.site.engine, how: how.clone(), patience: self.order.patience };
         let names: Vec<_> = record.handlers.iter().map(|handler| handler.name.clone()).collect();
         if let Err(error) = restarter.restart(Answer { with: &[], without: &names }) {
-            let cause = rolled_back(error.into(), work.roll_back());
+            let cause = rolled_back(error.into(), self.take_back(work, earlier));
             return Err(match restarter.restart(Answer { with: &names, without: &[] }) {
                 Ok(()) => cause,
                 Err(again) => InstallError::Down { cause: Box::new(cause), again },
@@ -137,6 +142,13 @@ impl Uninstall<'_> {
         record.restart_since = None;
         work.finish()?;
         Ok(Some(how.clone()))
+    }
+
+    fn take_back(&self, work: Work, record: Option<Record>) -> Vec<FileError> {
+        let left = work.roll_back();
+        // One that says that berth leaves serves the next run as well.
+        drop(record.map(|record| write_record(self.host, &record)));
+        left
     }
 
     /// Why what the engine runs cannot go yet: it still knows a handler of ours, and would make pods by it.
@@ -195,6 +207,8 @@ fn forget_rest(host: &Host) -> Result<(), InstallError> {
 
 /// What is to go.
 fn removal(host: &Host, site: &Site, record: &Record) -> Result<Removal, InstallError> {
+    own::check(site, record)?;
+    own::check_alone(site, record)?;
     let changes = edit::changes(&site.input, &[])?;
     let changes: Vec<_> = changes.into_iter().filter(Change::is_needed).collect();
     let (mut first, mut last, mut kept, mut edited) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -210,7 +224,7 @@ fn removal(host: &Host, site: &Site, record: &Record) -> Result<Removal, Install
         if now == Object::Absent || now == item.before {
             continue;
         }
-        if now != item.after {
+        if !item.is_ours(&now) {
             kept.push(item.path.clone());
             continue;
         }

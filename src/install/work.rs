@@ -35,6 +35,8 @@ pub(super) enum Content {
     Program {
         /// The bytes.
         bytes: Vec<u8>,
+        /// Their SHA-256, which takes a while.
+        hash: String,
         /// The context.
         context: Option<Vec<u8>>,
     },
@@ -47,7 +49,8 @@ impl Content {
             Self::Absent => Object::Absent,
             Self::Directory => Object::Directory,
             Self::Link(target) => Object::Link(target.clone()),
-            Self::Text(bytes) | Self::Private(bytes) | Self::Program { bytes, .. } => Object::File(hash(bytes)),
+            Self::Text(bytes) | Self::Private(bytes) => Object::File(hash(bytes)),
+            Self::Program { hash, .. } => Object::File(hash.clone()),
         }
     }
 }
@@ -97,7 +100,7 @@ impl Work {
             Content::Text(bytes) => Some(self.write(path, bytes, |file| like_the_old(path, file))?),
             // As it was created.
             Content::Private(bytes) => Some(self.write(path, bytes, |_| Ok(()))?),
-            Content::Program { bytes, context } => Some(self.write(path, bytes, |file| {
+            Content::Program { bytes, context, .. } => Some(self.write(path, bytes, |file| {
                 file.set_permissions(Permissions::from_mode(0o755))?;
                 context.as_ref().map_or(Ok(()), |context| attributes::set_context(file, context))
             })?),

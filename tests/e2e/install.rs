@@ -1,14 +1,37 @@
 //! berth put on a node by its own command, and taken away again: with the real engine, restarted for it.
 
+mod faults;
+mod gone;
+mod hosts;
+mod meanwhile;
+mod upgrade;
+
 use super::{assert_goes, assert_identity};
 use crate::rig::containerd::{VM, usual_config};
 use crate::rig::node::{RESTART_COMMAND, assert_restored, assert_untouched};
-use crate::rig::provision::{components, provision};
+use crate::rig::provision::provision;
 use crate::rig::{IDLE, Rig};
 
 const DO_IT: [&str; 4] = ["--apply", "--restart", "--restart-command", RESTART_COMMAND];
 /// The new handler, which stands beside [`VM`].
 const NEW: &str = "vm-berth";
+
+/// Where containerd has what berth writes: a file of its own, or before 2.0 the root file.
+fn own_file() -> &'static str {
+    if provision().containerd_version >= (2, 0) { "/etc/containerd/conf.d/50-berth.toml" } else { CONFIG }
+}
+
+/// The program that stands beside [`VM`]'s.
+const INTERPOSER: &str = "/usr/local/bin/berth-runc";
+const CONFIG: &str = "/etc/containerd/config.toml";
+
+fn read(rig: &Rig, path: &str) -> String {
+    std::fs::read_to_string(rig.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn sh(rig: &Rig, script: &str) -> String {
+    rig.run("sh", &["-euc", script]).unwrap_or_else(|e| panic!("{e}"))
+}
 
 fn words<'a>(first: &[&'a str], then: &[&'a str]) -> Vec<&'a str> {
     [first, then].concat()
@@ -111,89 +134,6 @@ fn a_restart_that_fails_is_taken_back() {
 
 /// What is asked of an engine that does not run.
 const ENGINE: [&str; 4] = ["--engine", "containerd", "--engine-program", "/run/rig/containerd/containerd"];
-
-/// What changes the file system under a name.
-const STEPS: [&str; 6] = ["mkdir", "linkat", "symlink", "rename", "unlink", "rmdir"];
-
-/// Those that a full disk can make fail.
-const ROOM: [&str; 5] = ["mkdir", "linkat", "symlink", "rename", "fsync"];
-
-/// Every kind of step, each time by its number, until `disturb` says that it has come too late.
-fn each_step(steps: &[&str], mut disturb: impl FnMut(&str, usize) -> bool) {
-    for step in steps {
-        for at in 1.. {
-            if disturb(step, at) {
-                break;
-            }
-        }
-    }
-}
-
-/// Runs berth on the node, and does something to it at its `at`th step. How it ended, and what it said.
-fn disturbed(rig: &Rig, steps: &str, what: &str, at: usize, args: &[&str]) -> (std::process::ExitStatus, String) {
-    let berth = crate::rig::berth::binary();
-    let berth = format!("/run/rig/berth/{}", berth.file_name().expect("a name").display());
-    let inject = format!("inject={steps}:{what}:when={at}");
-    let mut strace = rig.command("strace");
-    strace.args(["-qqq", "-o", "/dev/null", "-e", &format!("trace={steps}"), "-e", &inject, &berth]).args(args);
-    let done = strace.output().expect("nsenter (util-linux) runs");
-    (done.status, String::from_utf8_lossy(&done.stderr).into_owned())
-}
-
-fn engine_takes_its_configuration(rig: &Rig) {
-    let config = "/etc/containerd/config.toml";
-    rig.run("/run/rig/containerd/containerd", &["--config", config, "config", "dump"]).expect("containerd reads it");
-}
-
-#[test]
-fn a_kill_at_any_step_of_an_install_leaves_what_can_be_finished_or_taken_away() {
-    components(&["strace"]);
-    let rig = Rig::node(Some(&usual_config()));
-    let before = rig.see();
-    let (install, uninstall) =
-        (words(&["install", "--handler", VM, "--apply"], &ENGINE), words(&["uninstall", "--apply"], &ENGINE));
-    let mut kills = 0;
-    each_step(&STEPS, |step, at| {
-        let (status, _) = disturbed(&rig, step, "signal=SIGKILL", at, &install);
-        engine_takes_its_configuration(&rig);
-        // Every other time it is gone on with first.
-        if at % 2 == 0 {
-            rig.berth_prints(&install);
-        }
-        rig.berth_prints(&uninstall);
-        assert_restored(&before, &rig.see());
-        kills += usize::from(!status.success());
-        status.success()
-    });
-    assert!(kills > 20, "only {kills} steps");
-    each_step(&STEPS, |step, at| {
-        rig.berth_prints(&install);
-        let (status, _) = disturbed(&rig, step, "signal=SIGKILL", at, &uninstall);
-        engine_takes_its_configuration(&rig);
-        rig.berth_prints(&uninstall);
-        assert_restored(&before, &rig.see());
-        status.success()
-    });
-}
-
-#[test]
-fn a_disk_that_is_full_at_any_step_leaves_everything_as_it_was() {
-    components(&["strace"]);
-    let rig = Rig::node(Some(&usual_config()));
-    let before = rig.see();
-    let install = words(&["install", "--handler", VM, "--apply"], &ENGINE);
-    let uninstall = words(&["uninstall", "--apply"], &ENGINE);
-    each_step(&ROOM, |step, at| {
-        let (status, said) = disturbed(&rig, step, "error=ENOSPC", at, &install);
-        if status.success() {
-            rig.berth_prints(&uninstall);
-        } else {
-            assert!(said.contains("No space left on device") && said.contains("free some space there"), "{said}");
-        }
-        assert_restored(&before, &rig.see());
-        status.success()
-    });
-}
 
 /// Configurations as operators have them; of `version = 3` and 4 for the containerds that read those.
 fn configurations() -> Vec<(&'static str, Option<String>)> {

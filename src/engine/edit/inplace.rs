@@ -37,6 +37,12 @@ pub(super) fn owned(input: &Input) -> Result<Vec<String>, EditError> {
     Ok(cri::declared(&Toml::read(&input.root.path, own)?))
 }
 
+/// berth's lines, markers and all.
+pub(super) fn own_text(input: &Input) -> Result<Option<&str>, EditError> {
+    let Some(text) = &input.root.text else { return Ok(None) };
+    Ok(block(input, text)?.map(|block| &text[block]))
+}
+
 fn added(input: &Input, text: Option<&str>, wraps: &[Wrap]) -> Result<String, EditError> {
     let text = text.map_or_else(|| made::root(VERSION), str::to_owned);
     let owned = owned(input)?;

@@ -149,7 +149,31 @@ pub fn owned(input: &Input) -> Result<Vec<String>, EditError> {
     if input.is_in_place() { inplace::owned(input) } else { made::owned(input) }
 }
 
+/// What is berth's own in these files, and in which: the text of its file, or its lines in the root file. `None`: nothing,
+/// or something that does not say that it is berth's.
+///
+/// # Errors
+///
+/// Lines of berth's that do not end.
+pub fn own(input: &Input) -> Result<(&Path, Option<&str>), EditError> {
+    if input.is_in_place() {
+        return Ok((&input.root.path, inplace::own_text(input)?));
+    }
+    Ok((&input.dropin.path, made::own_text(input)))
+}
+
 impl Input {
+    /// The same files as these changes would leave them.
+    #[must_use]
+    pub fn with(&self, changes: &[Change]) -> Self {
+        let mut input = self.clone();
+        for change in changes {
+            let files = [&mut input.root, &mut input.dropin].into_iter().chain(&mut input.others);
+            files.filter(|file| file.path == change.path).for_each(|file| file.text.clone_from(&change.after));
+        }
+        input
+    }
+
     /// Is the root file itself edited?
     fn is_in_place(&self) -> bool {
         self.kind == Kind::Containerd && self.version.0 < 2
