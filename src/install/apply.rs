@@ -38,8 +38,10 @@ pub fn install(order: &Order, wanted: &Wanted) -> Result<Told, InstallError> {
     // Read again: what was read before the lock may be another install's half.
     let site = Site::read(&host, &order.choice)?;
     let told = Install { host: &host, site: &site, order, how }.run(wanted);
-    lock.remove()?;
-    told
+    let removed = lock.remove();
+    let told = told?;
+    removed?;
+    Ok(told)
 }
 
 /// How the engine would be restarted, if it is to be.
@@ -211,6 +213,7 @@ impl Install<'_> {
         }
         for part in &plan.parts {
             let work = if part.role == Role::Configuration { &mut *config } else { &mut *parts };
+            part.check_unchanged(self.host)?;
             work.stage(&outside(self.host, &part.path), &part.content)?;
         }
         parts.commit()?;
@@ -249,7 +252,7 @@ impl Install<'_> {
         let mut left = config.roll_back();
         let again = self.restarter(how).restart(Answer { with: &[], without: &[] });
         let used =
-            users::pods(self.host, &self.site.engine, &self.site.state, record).is_ok_and(|pods| !pods.is_empty());
+            users::pods(self.host, &self.site.engine, &self.site.state, record).map_or(true, |pods| !pods.is_empty());
         if !used {
             left.extend(parts.roll_back());
             left.extend(books.roll_back());

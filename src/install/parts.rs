@@ -43,6 +43,19 @@ impl Part {
         Ok(Self { path, role, content, now })
     }
 
+    /// What is at the path is still what it was when this was planned.
+    ///
+    /// # Errors
+    /// Somebody has changed it meanwhile: what they wrote must not be lost.
+    pub(super) fn check_unchanged(&self, host: &Host) -> Result<(), FileError> {
+        let path = outside(host, &self.path);
+        if Object::at(&path)? == self.now {
+            return Ok(());
+        }
+        let changed = std::io::Error::other("somebody has changed it meanwhile; run this again");
+        Err(FileError::new("replace", &path)(changed))
+    }
+
     pub(super) fn is_needed(&self) -> bool {
         self.now != self.content.object()
     }
@@ -176,9 +189,11 @@ pub(super) fn place(host: &Host, path: &Path) -> Result<PathBuf, FileError> {
     Ok(host.resolve(dir).map_err(FileError::new("look at", path))?.join(name))
 }
 
-/// Where a resolved path of the host is seen from here.
+/// Where a path of the host is seen from here; the links of its directory are the host's, and lead nowhere else.
 pub(super) fn outside(host: &Host, path: &Path) -> PathBuf {
-    host.root().join(path.strip_prefix("/").unwrap_or(path))
+    // A directory that cannot be resolved cannot be used either; whoever tries says why.
+    let place = place(host, path).unwrap_or_else(|_| path.to_owned());
+    host.root().join(place.strip_prefix("/").unwrap_or(&place))
 }
 
 #[cfg(test)]

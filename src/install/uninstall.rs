@@ -46,8 +46,10 @@ pub fn uninstall(order: &Order) -> Result<Told, InstallError> {
     }
     let lock = lock::take(&host, "berth uninstall")?;
     let told = apply(&host, order);
-    lock.remove()?;
-    told
+    let removed = lock.remove();
+    let told = told?;
+    removed?;
+    Ok(told)
 }
 
 fn apply(host: &Host, order: &Order) -> Result<Told, InstallError> {
@@ -109,8 +111,11 @@ impl Uninstall<'_> {
             if !removal.changes.is_empty() && self.site.unasked.is_none() {
                 validate(self.host, self.site, &removal.changes, &[], Path::new(STATE))?;
             }
-            let staged: Result<Vec<()>, FileError> =
-                removal.first.iter().map(|part| work.stage(&outside(self.host, &part.path), &part.content)).collect();
+            let stage = |part: &Part| {
+                part.check_unchanged(self.host)?;
+                work.stage(&outside(self.host, &part.path), &part.content)
+            };
+            let staged: Result<Vec<()>, FileError> = removal.first.iter().map(stage).collect();
             if let Err(error) = staged {
                 return Err(rolled_back(error.into(), work.roll_back()));
             }

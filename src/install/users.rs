@@ -5,6 +5,7 @@ use super::record::{Handler, Record};
 use crate::engine::{Engine, Host, Kind};
 use crate::fsutil::FileError;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,11 +24,16 @@ const STORAGE: &str = "/run/containers/storage";
 /// starts and cleans up.
 ///
 /// # Errors
-/// A directory of bundles cannot be read.
+/// The engine is there and does not say, or a bundle cannot be read: pods must not be lost sight of.
 pub(super) fn pods(host: &Host, engine: &Engine, state: &Path, record: &Record) -> Result<Vec<String>, FileError> {
     let mut found = BTreeMap::new();
     let socket = host.path(&engine.socket).map_err(FileError::new("look at", &engine.socket))?;
-    for pod in cri::pods(&socket, PATIENCE).unwrap_or_default() {
+    let asked = match cri::pods(&socket, PATIENCE) {
+        // Nobody is there to ask.
+        Err(error) if [ErrorKind::NotFound, ErrorKind::ConnectionRefused].contains(&error.kind()) => Vec::new(),
+        asked => asked.map_err(FileError::new("ask for pods at", &engine.socket))?,
+    };
+    for pod in asked {
         if record.handlers.iter().any(|handler| handler.name == pod.handler) {
             found.insert(pod.id, format!("{} ({})", pod.name, pod.handler));
         }
@@ -37,7 +43,7 @@ pub(super) fn pods(host: &Host, engine: &Engine, state: &Path, record: &Record) 
         Kind::CriO => crio(host)?,
     };
     for bundle in bundles {
-        if let Some(handler) = record.handlers.iter().find(|handler| leads_through(host, &bundle, handler)) {
+        if let Some(handler) = leading(host, &bundle, &record.handlers)? {
             let (id, pod) = pod(host, &bundle);
             let text = format!("{} ({})", pod.unwrap_or_else(|| id.clone()), handler.name);
             found.entry(id).or_insert(text);
@@ -69,13 +75,17 @@ fn crio(host: &Host) -> Result<Vec<PathBuf>, FileError> {
     Ok(bundles)
 }
 
-/// containerd writes the shim's path into the bundle (`core/runtime/v2/binary.go`), its runc shim the OCI runtime's
-/// (`cmd/containerd-shim-runc-v2/runc/container.go`); CRI-O the handler into the annotations.
-fn leads_through(host: &Host, bundle: &Path, handler: &Handler) -> bool {
-    let says = |file: &str| host.read(&bundle.join(file)).ok().flatten();
-    let path = |file: &str| says(file).is_some_and(|text| Path::new(text.trim()) == handler.interposer);
-    let annotation = || annotations(host, bundle).get("io.kubernetes.cri-o.RuntimeHandler") == Some(&handler.name);
-    path("shim-binary-path") || path("runtime") || annotation()
+/// The handler through whose interposer a bundle's container was made. containerd writes the shim's path into the bundle
+/// (`core/runtime/v2/binary.go`), its runc shim the OCI runtime's (`cmd/containerd-shim-runc-v2/runc/container.go`); CRI-O
+/// the handler into the annotations.
+fn leading<'a>(host: &Host, bundle: &Path, handlers: &'a [Handler]) -> Result<Option<&'a Handler>, FileError> {
+    let says = |file: &str| host.read(&bundle.join(file));
+    let paths = [says("shim-binary-path")?, says("runtime")?];
+    let annotations = annotations(host, bundle);
+    Ok(handlers.iter().find(|handler| {
+        paths.iter().flatten().any(|text| Path::new(text.trim()) == handler.interposer)
+            || annotations.get("io.kubernetes.cri-o.RuntimeHandler") == Some(&handler.name)
+    }))
 }
 
 /// The sandbox of a bundle, and its pod.
