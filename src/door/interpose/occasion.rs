@@ -33,8 +33,10 @@ pub(super) fn settle(keeper: &Keeper, sight: &Sight, own: Option<&PinName>) -> V
         };
         Some(Line::event(event).with("pin", &settled.name).with("why", why))
     });
-    let failed = settlement.errors.iter().filter(|(_, error)| !error.is_newer_record()).map(|(about, error)| {
-        PIN_FAILURES.count(&["settle"]);
+    let failed = settlement.errors.iter().map(|(about, error)| {
+        if !error.is_newer_record() {
+            PIN_FAILURES.count(&["settle"]);
+        }
         let line = Line::message("a pin could not be settled");
         about.iter().fold(line, |line, name| line.with("pin", name)).with("error", chain(error))
     });
