@@ -4,6 +4,7 @@ mod faults;
 mod gone;
 mod hosts;
 mod meanwhile;
+mod running;
 mod upgrade;
 
 use super::{assert_goes, assert_identity};

@@ -12,6 +12,11 @@ const PROGRAM: &str = "/opt/bin/containerd";
 fn installed() -> (Rig, std::collections::BTreeMap<std::path::PathBuf, crate::rig::node::Seen>) {
     let rig = Rig::node(Some(&usual_config()));
     let before = rig.see();
+    // The machine may have one of its own.
+    sh(
+        &rig,
+        "for dir in /usr/bin /usr/sbin; do [ ! -e $dir/containerd ] || mount --bind /dev/null $dir/containerd; done",
+    );
     sh(&rig, &format!("mkdir -p /opt/bin; ln -sf /run/rig/containerd/containerd {PROGRAM}"));
     rig.berth_prints(&["install", "--handler", VM, "--apply"]);
     (rig, before)
