@@ -71,6 +71,9 @@ const DISTRIBUTIONS: [(&str, &str, &str, &str); 4] = [
 #[test]
 fn distributions_that_write_their_configuration_are_told_what_to_write() {
     let rig = Rig::node(None);
+    // Of /var only /var/lib is the rig's own.
+    let layers = "lowerdir=/var,upperdir=/run/rig/var/upper,workdir=/run/rig/var/work";
+    sh(&rig, &format!("mkdir -p /run/rig/var/upper /run/rig/var/work; mount -t overlay var -o {layers} /var"));
     // Besides what these have, what their containerd reads.
     for (name, config, mark, told) in DISTRIBUTIONS {
         sh(&rig, &format!("mkdir -p /var/snap $(dirname {config}); : >$(dirname {config})/containerd-template.toml"));
