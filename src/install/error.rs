@@ -84,6 +84,16 @@ pub enum InstallError {
         /// Where this kind of host takes programs.
         suggestion: Option<&'static str>,
     },
+    /// Nobody would start the plugin.
+    #[error("{engine} with {} has no NRI that is on, and would not start the plugin: {todo}", config.display())]
+    NoNri {
+        /// Its name.
+        engine: &'static str,
+        /// Its configuration.
+        config: PathBuf,
+        /// What to do.
+        todo: &'static str,
+    },
     /// Something is where berth's part should be.
     #[error("{}: is {what}, and berth did not put it there: move it away first", path.display())]
     InTheWay {

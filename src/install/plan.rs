@@ -13,6 +13,9 @@ use crate::engine::{Host, Kind};
 use crate::fsutil::FileError;
 use std::path::{Path, PathBuf};
 
+/// The first containerd with an NRI that berth speaks.
+const NRI_SINCE: (u64, u64, u64) = (1, 7, 0);
+
 /// What an operator has asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
@@ -78,6 +81,7 @@ pub(super) fn plan(host: &Host, site: &Site, wanted: &Wanted, record: Option<&Re
     let mut parts = parts::programs(host, &bin_dir, bytes, label.context(), &chosen)?;
     parts.extend(parts::settings(host, site.engine.kind, &chosen, record)?);
     if wanted.plugin {
+        check_nri(site)?;
         parts.push(parts::plugin(host, &site.effective.nri.plugins, &bin_dir)?);
     }
     let changes = if chosen.is_empty() { Vec::new() } else { edit::changes(&site.input, &wraps(&chosen))? };
@@ -114,6 +118,20 @@ fn check_record(site: &Site, wanted: &Wanted, record: Option<&Record>) -> Result
         Some(dir) if *dir != record.bin_dir => Err(InstallError::OtherBinDir(record.bin_dir.clone())),
         _ => Ok(()),
     }
+}
+
+/// The engine would start a plugin.
+fn check_nri(site: &Site) -> Result<(), InstallError> {
+    let engine = &site.engine;
+    let todo = match engine.kind {
+        Kind::Containerd if site.input.version < NRI_SINCE => {
+            "containerd has it from 1.7 on; handlers can be wrapped all the same"
+        }
+        _ if site.effective.nri.enabled => return Ok(()),
+        Kind::Containerd => "set disable = false in [plugins.'io.containerd.nri.v1.nri']",
+        Kind::CriO => "set enable_nri = true in [crio.nri]",
+    };
+    Err(InstallError::NoNri { engine: engine.kind.as_str(), config: engine.config.clone(), todo })
 }
 
 fn bin_dir(wanted: &Wanted, record: Option<&Record>) -> PathBuf {

@@ -1,5 +1,6 @@
 //! berth put on a node by its own command, and taken away again: with the real engine, restarted for it.
 
+mod entry;
 mod faults;
 mod gone;
 mod hosts;

@@ -101,7 +101,7 @@ fn a_kill_at_any_step_of_an_install_leaves_what_can_be_finished_or_taken_away() 
         kills += usize::from(!status.success());
         status.success()
     });
-    assert!(kills > 20, "only {kills} steps");
+    assert!(kills > 15, "only {kills} steps");
 }
 
 #[test]
@@ -135,5 +135,5 @@ fn a_disk_that_is_full_at_any_step_leaves_everything_as_it_was() {
         failures += usize::from(!status.success());
         status.success()
     });
-    assert!(failures > 20, "only {failures} steps");
+    assert!(failures > 15, "only {failures} steps");
 }

@@ -62,7 +62,8 @@ const DISTRIBUTIONS: [(&str, &str, &str, &str); 4] = [
     ("k0s", "/etc/k0s/containerd.toml", "# k0s_managed=true\n", "/etc/k0s/containerd.d/50-berth.toml"),
     (
         "microk8s",
-        "/var/snap/microk8s/current/args/containerd.toml",
+        // Where the rig has a directory of its own.
+        "/etc/microk8s/containerd.toml",
         "",
         "/var/snap/microk8s/current/args/containerd-template.toml",
     ),
@@ -76,12 +77,13 @@ fn distributions_that_write_their_configuration_are_told_what_to_write() {
     sh(&rig, &format!("mkdir -p /run/rig/var/upper /run/rig/var/work; mount -t overlay var -o {layers} /var"));
     // Besides what these have, what their containerd reads.
     for (name, config, mark, told) in DISTRIBUTIONS {
-        sh(&rig, &format!("mkdir -p /var/snap $(dirname {config}); : >$(dirname {config})/containerd-template.toml"));
+        sh(&rig, &format!("mkdir -p $(dirname {config})"));
         rig.write(config, &format!("{mark}{}", usual_config()));
-        let before = (rig.see(), sh(&rig, "find /etc /var/lib /var/snap | sort"));
+        let before = (rig.see(), sh(&rig, "find /etc /var/lib | sort"));
         for apply in [&[][..], &["--apply"]] {
             let args = [
-                &["install", "--handler", VM, "--engine", name, "--engine-program", "/run/rig/containerd/containerd"],
+                &["install", "--handler", VM, "--engine", name, "--config-file", config][..],
+                &["--engine-program", "/run/rig/containerd/containerd"],
                 apply,
             ]
             .concat();
@@ -94,7 +96,7 @@ fn distributions_that_write_their_configuration_are_told_what_to_write() {
             assert!(said.ends_with("Nothing was written.\n"), "{name}: {said}");
         }
         assert_untouched(&before.0, &rig.see());
-        assert_eq!(sh(&rig, "find /etc /var/lib /var/snap | sort"), before.1, "{name}");
+        assert_eq!(sh(&rig, "find /etc /var/lib | sort"), before.1, "{name}");
     }
 }
 
