@@ -17,7 +17,7 @@ pub fn install(command: cli::Install, out: &mut dyn Write) -> Result<Remarks, Ad
 /// Prints the plan of an uninstall, or carries it out and prints what was done.
 ///
 /// # Errors
-/// As [`install`].
+/// As [`install()`].
 pub fn uninstall(command: cli::Uninstall, out: &mut dyn Write) -> Result<Remarks, AdminError> {
     tell(install::uninstall(&command.doing.order())?, out)
 }
