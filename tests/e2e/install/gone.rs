@@ -73,7 +73,7 @@ fn bundles_of_pods_count_also_when_nobody_can_be_asked() {
 fn an_engine_that_does_not_take_its_configuration_is_left_with_what_others_wrote() {
     let (rig, before) = installed();
     // TOML, and nothing that containerd starts with.
-    let broken = |text: &str| text.replacen("version = ", "version = 9", 1);
+    let broken = |text: &str| format!("root = 5\n{text}");
     rig.write(CONFIG, &broken(&read(&rig, CONFIG)));
     let done = rig.berth_command(&["uninstall", "--apply"]);
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
