@@ -36,3 +36,51 @@ fn handlers_of_both_types_are_installed_used_and_taken_away_again_without_a_trac
     rig.meet_engine();
     assert_eq!(rig.berth_prints(&[&["uninstall"], &DO_IT[..]].concat()), "nothing is installed\n");
 }
+
+#[test]
+fn without_the_engine_the_record_says_what_goes_and_what_was_edited_is_not_lost() {
+    const OWN: &str = "/etc/crio/crio.conf.d/50-berth.conf";
+    let rig = Rig::crio_node();
+    let sh = |script: &str| rig.run("sh", &["-euc", script]).expect(script);
+    let before = rig.see();
+    let engine = ["--engine", "cri-o", "--engine-program", "/opt/bin/crio"];
+    sh("mkdir -p /opt/bin; ln -s /run/rig/crio/crio /opt/bin/crio");
+    rig.berth_prints(&[&["install", "--handler", "plain", "--apply"], &engine[..]].concat());
+    let uninstall = [&["uninstall", "--apply"], &engine[..]].concat();
+
+    let text = std::fs::read_to_string(rig.path(OWN)).expect("berth's own file");
+    // With the words that say whose it is, and without.
+    for edited in [format!("{text}# mine\n"), text.split_once('\n').expect("lines").1.to_owned()] {
+        rig.write(OWN, &edited);
+        let changed = rig.see();
+        let said = rig.berth_fails(&uninstall);
+        assert!(said.contains(&format!("{OWN}: what berth wrote there was changed by hand since")), "{said}");
+        assert_untouched(&changed, &rig.see());
+    }
+    rig.write(OWN, &text);
+
+    sh("rm /opt/bin/crio");
+    let done = rig.berth_command(&uninstall);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success() && said.contains("cri-o could not be asked"), "{done:?}");
+    assert_restored(&before, &rig.see());
+}
+
+#[test]
+fn a_plugin_is_refused_where_nri_is_off() {
+    let rig = Rig::crio_node();
+    let sed = ["-i", "s/^\\[crio.nri\\]$/&\\nenable_nri = false/", "/etc/crio/crio.conf"];
+    rig.run("sed", &sed).expect("turn NRI off");
+    let off = rig.see();
+    let said = rig.berth_fails(&[
+        "install",
+        "--plugin",
+        "--apply",
+        "--engine",
+        "cri-o",
+        "--engine-program",
+        "/run/rig/crio/crio",
+    ]);
+    assert!(said.contains("set enable_nri = true in [crio.nri]"), "{said}");
+    assert_untouched(&off, &rig.see());
+}

@@ -1,8 +1,9 @@
 //! The berth binary in a rig.
 
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use super::Rig;
 use super::process::Process;
@@ -17,6 +18,20 @@ pub(crate) const CONFIG: &str = "/run/rig/berth.yaml";
 /// The binary under test: the one cargo built for these tests, or what `BERTH_BIN` names.
 pub(crate) fn binary() -> PathBuf {
     std::env::var_os("BERTH_BIN").map_or_else(|| env!("CARGO_BIN_EXE_berth").into(), PathBuf::from)
+}
+
+/// The same without what only a debugger reads: an install writes, reads and hashes all of it, again and again.
+pub(crate) fn lean() -> &'static Path {
+    static LEAN: OnceLock<PathBuf> = OnceLock::new();
+    LEAN.get_or_init(|| {
+        // Of this process, and in its place in one step: other test processes do the same.
+        let own = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("berth.{}", std::process::id()));
+        let stripped = Command::new("strip").arg("-o").arg(&own).arg(binary()).status();
+        assert!(stripped.expect("strip (binutils) runs").success(), "strip failed");
+        let path = own.with_extension("stripped");
+        std::fs::rename(&own, &path).expect("name the stripped berth");
+        path
+    })
 }
 
 /// Where berth's mounts can be seen, decided by the mount namespace that it runs in.

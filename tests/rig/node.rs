@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use super::Rig;
+use super::berth::{binary, lean};
 use super::cri::Cri;
 use super::engine::NETWORK;
 use super::wait::{DEADLINE, within};
@@ -19,6 +20,7 @@ for dir in etc opt; do
     mkdir -p /run/rig/own/$dir/upper /run/rig/own/$dir/work
     mount -t overlay overlay -o lowerdir=/$dir,upperdir=/run/rig/own/$dir/upper,workdir=/run/rig/own/$dir/work /$dir
 done
+mount --bind /run/rig/own/berth /run/rig/berth
 # The host's own programs are not on it: nothing here needs them, and all of it is looked at again and again.
 mount -t tmpfs tmpfs /usr/local
 mkdir /usr/local/bin
@@ -66,6 +68,10 @@ impl Rig {
 
     /// Gives the node its own directories, and a command that restarts the engine.
     pub(super) fn own_directories(&self, engine: &str) {
+        let berth = binary();
+        let own = self.path("/run/rig/own/berth").join(berth.file_name().expect("the binary has a name"));
+        std::fs::create_dir_all(own.parent().expect("a parent")).expect("make a directory");
+        std::fs::copy(lean(), own).expect("bring berth");
         self.run("sh", &["-c", OWN]).expect("give the node directories of its own");
         self.write("/run/rig/cni/10-rig.conflist", NETWORK);
         self.write(RESTART_COMMAND, &RESTART.replace("COMMAND", engine));

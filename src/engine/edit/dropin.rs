@@ -9,22 +9,29 @@
 //! because the root file is not there or does not say it (seen on 2.2.9 and 2.3.4).
 
 use super::node::Node;
-use super::{Change, EditError, Input, OWN, Toml, Wrap, cri, imports, made};
+use super::{Change, EditError, Input, OWN, Snapshot, Toml, Wrap, cri, imports, inplace, made};
 
 /// The words in which berth says something where nothing has been said: every containerd 2 knows them, so that one can go
 /// back to an older one.
 const VERSION: i64 = 3;
 
 pub(super) fn changes(input: &Input, wraps: &[Wrap]) -> Result<Vec<Change>, EditError> {
-    if wraps.is_empty() {
-        return taken_out(input);
-    }
+    let owned = super::owned(input)?;
+    // Without lines from before an upgrade of the engine.
+    let root = Snapshot { text: inplace::left(input)?, ..input.root.clone() };
+    let clean = Input { root, ..input.clone() };
+    let mut changes = if wraps.is_empty() { taken_out(&clean)? } else { added(&clean, wraps, &owned)? };
+    let of_root = changes.iter_mut().filter(|change| change.path == input.root.path);
+    of_root.for_each(|change| change.before.clone_from(&input.root.text));
+    Ok(changes)
+}
+
+fn added(input: &Input, wraps: &[Wrap], owned: &[String]) -> Result<Vec<Change>, EditError> {
     made::check_place(input)?;
-    let owned = made::owned(input)?;
     let dump = Node::parse(&input.dump).map_err(|error| EditError::dump(&input.dump, &error))?;
-    cri::check(input, wraps, &owned, &dump)?;
+    cri::check(input, wraps, owned, &dump)?;
     let (version, section) = words(input)?;
-    let tables = cri::tables(input, wraps, section, &owned, &dump)?;
+    let tables = cri::tables(input, wraps, section, owned, &dump)?;
     let own = format!("{OWN}\nversion = {version}\n\n{}\n", tables.join("\n"));
     let root = input.root.text.clone().unwrap_or_else(|| made::root(VERSION));
     let root = imports::added(&Toml::read(&input.root.path, &root)?, &input.dropin.path)?;

@@ -43,6 +43,17 @@ pub(super) fn own_text(input: &Input) -> Result<Option<&str>, EditError> {
     Ok(block(input, text)?.map(|block| &text[block]))
 }
 
+/// The root file without berth's lines.
+pub(super) fn left(input: &Input) -> Result<Option<String>, EditError> {
+    input.root.text.as_deref().map_or(Ok(None), |text| taken_out(input, text))
+}
+
+/// The names of the handlers in berth's lines that are not berth's, but built in.
+pub(super) fn kept(input: &Input) -> Result<Vec<String>, EditError> {
+    let kept = own_text(input)?.and_then(|text| text.split_once(KEPT));
+    kept.map_or(Ok(Vec::new()), |(_, kept)| Ok(cri::declared(&Toml::read(&input.root.path, kept)?)))
+}
+
 fn added(input: &Input, text: Option<&str>, wraps: &[Wrap]) -> Result<String, EditError> {
     let text = text.map_or_else(|| made::root(VERSION), str::to_owned);
     let owned = owned(input)?;

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! containerd 2   a file of berth's own below conf.d, and an import of it in the root file
-//! before 2       the root file itself, between two marked lines: there a file of conf.d replaces whole sections
+//! before 2       the root file itself, between two marked lines: there a file of conf.d replaces whole sections. Where
+//!                the engine has become a 2 since, these lines go
 //! CRI-O          a file of berth's own below crio.conf.d
 //! ```
 //!
@@ -146,7 +147,11 @@ pub fn changes(input: &Input, wraps: &[Wrap]) -> Result<Vec<Change>, EditError> 
 ///
 /// A file of berth's that does not parse.
 pub fn owned(input: &Input) -> Result<Vec<String>, EditError> {
-    if input.is_in_place() { inplace::owned(input) } else { made::owned(input) }
+    let mut names = if input.kind == Kind::Containerd { inplace::owned(input)? } else { Vec::new() };
+    if !input.is_in_place() {
+        names.extend(made::owned(input)?);
+    }
+    Ok(names)
 }
 
 /// What is berth's own in these files, and in which: the text of its file, or its lines in the root file. `None`: nothing,
@@ -156,10 +161,12 @@ pub fn owned(input: &Input) -> Result<Vec<String>, EditError> {
 ///
 /// Lines of berth's that do not end.
 pub fn own(input: &Input) -> Result<(&Path, Option<&str>), EditError> {
-    if input.is_in_place() {
-        return Ok((&input.root.path, inplace::own_text(input)?));
-    }
-    Ok((&input.dropin.path, made::own_text(input)))
+    let lines = if input.kind == Kind::Containerd { inplace::own_text(input)? } else { None };
+    Ok(match lines {
+        Some(lines) => (&input.root.path, Some(lines)),
+        None if input.is_in_place() => (&input.root.path, None),
+        None => (&input.dropin.path, made::own_text(input)),
+    })
 }
 
 impl Input {

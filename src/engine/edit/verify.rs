@@ -1,7 +1,7 @@
 //! What the engine's own parser made of a candidate, held against what was meant.
 
 use super::node::{Map, Node};
-use super::{Input, Kind, Wrap, cri, crio, handler, owned};
+use super::{Input, Kind, Wrap, cri, crio, handler, inplace, owned};
 
 /// Holds: in the engine's account of the candidate, `after` (`containerd config dump`, `crio config`), these handlers are
 /// there with every setting of those they wrap and berth in front, no other handler of berth's is, and everything else is
@@ -22,6 +22,9 @@ fn compare(input: &Input, after: &str, wraps: &[Wrap]) -> Result<Vec<String>, St
     let owned = owned(input).map_err(|error| error.to_string())?;
     let mut before = read(input.kind, &input.dump)?;
     let mut after = read(input.kind, after)?;
+    // Built in, and written out for a containerd that forgot it: this one does not.
+    let kept = if input.kind == Kind::CriO || input.is_in_place() { Ok(Vec::new()) } else { inplace::kept(input) };
+    let kept = kept.map_err(|error| error.to_string())?;
     let mut found = Vec::new();
     for wrap in wraps {
         found.extend(check_one(input, &before, &after, wrap, &owned)?);
@@ -29,7 +32,8 @@ fn compare(input: &Input, after: &str, wraps: &[Wrap]) -> Result<Vec<String>, St
     for (name, node) in [("before", &mut before), ("after", &mut after)] {
         node.remove(&["imports"]);
         let runtimes = runtimes(input.kind, node).ok_or_else(|| format!("there are no runtime handlers {name}"))?;
-        for name in owned.iter().filter(|_| name == "before").chain(wraps.iter().map(|wrap| &wrap.new)) {
+        let ours = owned.iter().filter(|_| name == "before").chain(wraps.iter().map(|wrap| &wrap.new));
+        for name in ours.chain(&kept) {
             node.remove(&[&runtimes[..], &[name]].concat());
         }
     }

@@ -174,7 +174,7 @@ fn who_may_not_write_is_told_so_once_and_nothing_is_written() {
 #[test]
 fn a_disk_that_is_really_full_leaves_everything_as_it_was() {
     let rig = node();
-    let size = std::fs::metadata(crate::rig::berth::binary()).expect("berth").len();
+    let size = std::fs::metadata(crate::rig::berth::lean()).expect("berth").len();
     // Room for half of the program; for the program and not for names; and where the record and the configuration go.
     let half = format!("size={}k,nr_inodes=64", size / 2048);
     let names = format!("size={}k,nr_inodes=7", size / 1024 + 512);

@@ -1,19 +1,18 @@
 //! Another build of berth in the place of the one that is installed, and what becomes of that.
 
-use super::{DO_IT, ENGINE, INTERPOSER, VM, sh, words};
+use super::{CONFIG, DO_IT, ENGINE, INTERPOSER, VM, sh, words};
 use crate::rig::containerd::usual_config;
 use crate::rig::node::assert_restored;
 use crate::rig::process::Process;
+use crate::rig::provision::provision;
 use crate::rig::{IDLE, Rig};
-use std::process::Command;
 
-/// The same program as another build of it: without symbols.
+/// The same program as another build of it: with a byte behind its end.
 const OTHER: &str = "/run/rig/bin/berth";
 
 fn node() -> Rig {
     let rig = Rig::node(Some(&usual_config()));
-    let stripped = Command::new("strip").arg("-o").arg(rig.path(OTHER)).arg(crate::rig::berth::binary()).status();
-    assert!(stripped.expect("strip (binutils) runs").success(), "strip failed");
+    sh(&rig, &format!("cp -L /run/rig/berth/* {OTHER}; echo >>{OTHER}"));
     rig
 }
 
@@ -111,6 +110,47 @@ fn an_upgrade_that_was_killed_is_taken_away_whole() {
         if done.status.success() {
             assert!(at > 3, "only {at} steps");
             break;
+        }
+    }
+}
+
+#[test]
+fn what_was_written_for_a_containerd_before_2_moves_or_goes_when_it_is_upgraded() {
+    if provision().containerd_version < (2, 0) {
+        // There is nothing to upgrade to.
+        return;
+    }
+    // One that says it is older; of version 2, because these read nothing newer.
+    let rig = Rig::node(None);
+    let old = "/run/rig/bin/older";
+    rig.write(old, "#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'containerd github.com/containerd/containerd v1.7.27 x'\nexec /run/rig/containerd/containerd \"$@\"\n");
+    sh(&rig, &format!("chmod 755 {old}"));
+    let cri = "plugins.'io.containerd.grpc.v1.cri'";
+    let declared = format!(
+        "version = 2\n[{cri}.containerd.runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'\n[{cri}.containerd.runtimes.vm]\n  runtime_type = 'io.containerd.runc.v2'\n"
+    );
+    for (config, handler) in
+        [(Some(declared.as_str()), "vm"), (Some("version = 2\n# Nothing else.\n"), "runc"), (None, "runc")]
+    {
+        match config {
+            Some(text) => rig.write(CONFIG, text),
+            None => drop(sh(&rig, &format!("rm {CONFIG}"))),
+        }
+        let before = rig.see();
+        let install = ["install", "--handler", handler, "--apply", "--engine", "containerd", "--engine-program"];
+        let uninstall = words(&["uninstall", "--apply"], &ENGINE);
+        for moved in [false, true] {
+            rig.berth_prints(&words(&install, &[old]));
+            assert!(sh(&rig, &format!("cat {CONFIG}")).contains("# berth: begin"), "{config:?}");
+            if moved {
+                rig.berth_prints(&words(&install, &["/run/rig/containerd/containerd"]));
+                assert!(!sh(&rig, &format!("cat {CONFIG}")).contains("# berth: begin"), "{config:?}");
+                let dump =
+                    rig.run("/run/rig/containerd/containerd", &["--config", CONFIG, "config", "dump"]).expect("dump");
+                assert!(dump.contains(&format!(".runtimes.{handler}-berth]")), "{dump}");
+            }
+            rig.berth_prints(&uninstall);
+            assert_restored(&before, &rig.see());
         }
     }
 }
