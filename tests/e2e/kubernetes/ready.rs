@@ -1,0 +1,1 @@
+//! When a node's berth counts as ready.
