@@ -5,6 +5,7 @@ use berth::cli::{self, Cli, Command};
 use berth::config::Config;
 use berth::daemon::{self, Start};
 use berth::door::interpose::Interposer;
+use berth::door::nri::Place;
 use berth::exit::{Exit, chain};
 use berth::ledger::Ledger;
 use berth::logging::{self, To};
@@ -114,7 +115,8 @@ fn launched(launch: Launch) -> Ending {
 fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Ending {
     daemon::hold_hangups();
     let listen = nri.listen;
-    let (state_dir, netns_dir) = (nri.directories.state_dir, nri.directories.netns_dir);
+    let cli::Directories { state_dir, netns_dir, host_proc } = nri.directories;
+    let place = Place { proc: host_proc, pins_by: nri.pins_by };
     if matches!(log, To::File(_)) {
         // The file is in it.
         Ledger::open(&state_dir)?;
@@ -122,5 +124,5 @@ fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Endi
     logging::init(&std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned()), log)?;
     let config_file = nri.config.path;
     let config = Config::load(config_file.as_deref())?;
-    Ok(daemon::run(Start { endpoint, identity, config, config_file, listen, state_dir, netns_dir }))
+    Ok(daemon::run(Start { endpoint, identity, config, config_file, listen, state_dir, netns_dir, place }))
 }
