@@ -29,6 +29,7 @@ pub mod oci;
 pub mod pin;
 pub mod streams;
 pub mod sys;
+pub mod unix;
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

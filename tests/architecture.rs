@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// own layer only itself.
 const LAYERS: &[&[&str]] = &[
     &["address", "identity", "dialect", "exit", "finding", "pin", "streams", "sys"],
-    &["clock", "fsutil"],
+    &["clock", "fsutil", "unix"],
     &["decide", "lifecycle"],
     &["metrics", "logging", "config"],
     &["engine", "http", "ledger", "netlink", "netns", "nri", "oci"],
