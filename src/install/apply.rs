@@ -26,7 +26,7 @@ pub fn install(order: &Order, wanted: &Wanted) -> Result<Told, InstallError> {
     let host = Host::new(&order.host_root)?;
     let first = Site::read(&host, &order.choice)?;
     if first.engine.distribution != Distribution::Plain {
-        return Ok(render::by_hand(&first, &by_hand(&host, &first, wanted)?));
+        return Ok(render::by_hand(&first, &by_hand(&host, &first, wanted)?, order.mode));
     }
     let how = how(order, &first);
     if order.mode == Mode::Plan {

@@ -90,4 +90,6 @@ pub struct Told {
     pub text: String,
     /// What else an operator should know.
     pub remarks: Vec<String>,
+    /// What was to be done and is not, in a sentence that says what to do; `None`: all is.
+    pub left: Option<String>,
 }

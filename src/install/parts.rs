@@ -64,7 +64,12 @@ impl Part {
 /// The program's own place, below the parent of the directory of names: `/usr/local/lib/berth/<version>-<hash>/berth`.
 pub(super) fn program_path(bin_dir: &Path, hash: &str) -> PathBuf {
     let version = format!("{}-{}", crate::VERSION, hash.get(..8).unwrap_or_default());
-    bin_dir.parent().unwrap_or(Path::new("/")).join("lib/berth").join(version).join("berth")
+    program_dir(bin_dir).join(version).join("berth")
+}
+
+/// Where programs of every version have a directory.
+pub(super) fn program_dir(bin_dir: &Path) -> PathBuf {
+    bin_dir.parent().unwrap_or(Path::new("/")).join("lib/berth")
 }
 
 /// Program and names.
