@@ -18,6 +18,7 @@ pub mod fsutil;
 pub mod http;
 pub mod identity;
 pub mod install;
+pub mod installer;
 pub mod ledger;
 pub mod lifecycle;
 pub mod logging;

@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["apply"],
     &["door"],
     &["check", "install"],
-    &["cli", "admin", "daemon"],
+    &["cli", "admin", "daemon", "installer"],
     &["main", "lib"],
 ];
 

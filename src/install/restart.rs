@@ -189,8 +189,8 @@ fn mark(socket: &Path) -> Option<(u64, u64, i64, i64)> {
 }
 
 /// When the engine made its socket, in seconds of the Unix epoch.
-pub(super) fn since(host: &Host, engine: &Engine) -> Option<u64> {
-    let path = host.path(&engine.socket).ok()?;
+pub(super) fn since(host: &Host, socket: &Path) -> Option<u64> {
+    let path = host.path(socket).ok()?;
     let (_, _, seconds, _) = mark(&path)?;
     crate::unix::connect(&path, ANSWER).ok()?;
     seconds.try_into().ok()

@@ -44,11 +44,13 @@ pub fn uninstall(order: &Order) -> Result<Told, InstallError> {
         let used = users::pods(&host, &site.engine, &site.state, &record)?;
         return Ok(render::removal(&site, &removal, how(order, &site).as_ref(), &used));
     }
+    // None may begin meanwhile either.
+    let staying = lock::take_staying(&host, "berth uninstall")?;
     let lock = lock::take(&host, "berth uninstall")?;
     let told = apply(&host, order);
-    let removed = lock.remove();
+    let removed = [lock.remove(), staying.remove()];
     let told = told?;
-    removed?;
+    removed.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(told)
 }
 
@@ -148,7 +150,7 @@ impl Uninstall<'_> {
 
     /// The engine has not been started since something was changed that it reads at its start.
     fn awaits_restart(&self, record: &Record) -> bool {
-        let started = || restart::since(self.host, &self.site.engine);
+        let started = || restart::since(self.host, &self.site.engine.socket);
         record.restart_since.is_some_and(|since| started().is_none_or(|at| at <= since))
     }
 
@@ -219,7 +221,7 @@ fn forget_rest(host: &Host) -> Result<(), InstallError> {
 
 /// What is to go.
 fn removal(host: &Host, site: &Site, record: &Record) -> Result<Removal, InstallError> {
-    own::check(site, record)?;
+    own::check(&site.input, record)?;
     own::check_alone(site, record)?;
     let changes = edit::changes(&site.input, &[])?;
     let changes: Vec<_> = changes.into_iter().filter(Change::is_needed).collect();
