@@ -6,10 +6,11 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 	docker-next docker-20.10 nerdctl gvisor userns vm upgrade
 engine_tests := $(engines:%=test-engine-%)
 
-.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image demo lint bench clean
+.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image test-kubernetes demo \
+	lint bench clean
 
 help: ## say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the release binary, statically linked; prints its path
 	@scripts/build
@@ -37,6 +38,10 @@ test-prometheus: ## what promtool and a real Prometheus make of metrics, alerts 
 test-image: ## the image: what is in it, for both processors, built twice, and run by a real containerd (root)
 	@scripts/provision basics containerd image berth_image >/dev/null
 	cargo test --locked --test image
+
+test-kubernetes: ## berth in a cluster from plain binaries (root; the first time builds Kubernetes, ten minutes)
+	@scripts/provision basics containerd image berth_image kubernetes >/dev/null
+	cargo test --locked --test e2e_kubernetes -- --test-threads=1
 
 demo: ## berth at work on a real containerd (root)
 	@scripts/demo
