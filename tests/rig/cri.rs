@@ -35,6 +35,8 @@ pub(crate) struct Pod {
     pub(crate) users: Users,
     pub(crate) labels: HashMap<String, String>,
     pub(crate) annotations: HashMap<String, String>,
+    /// Its containers may be privileged.
+    pub(crate) privileged: bool,
 }
 
 impl Pod {
@@ -157,7 +159,8 @@ impl Cri {
         self.create(pod, ContainerConfig { labels: HashMap::new(), ..container_config(pod, name, script) })
     }
 
-    fn create(&self, pod: &Sandbox, config: ContainerConfig) -> Result<String, Status> {
+    /// Creates a container of the test's own making, and does not start it.
+    pub(crate) fn create(&self, pod: &Sandbox, config: ContainerConfig) -> Result<String, Status> {
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
             config: Some(config),
@@ -242,7 +245,7 @@ fn pid(info: &Value) -> u32 {
     info["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("the engine's verbose answer has a pid")
 }
 
-fn image_spec(image: &str) -> ImageSpec {
+pub(crate) fn image_spec(image: &str) -> ImageSpec {
     ImageSpec { image: image.to_owned(), user_specified_image: image.to_owned(), ..ImageSpec::default() }
 }
 
@@ -274,6 +277,7 @@ fn kubelets_labels(pod: &PodSandboxMetadata) -> [(String, String); 3] {
 fn sandbox_config(pod: &Pod, cgroup_parent: &str) -> PodSandboxConfig {
     let security = LinuxSandboxSecurityContext {
         namespace_options: Some(namespaces(pod)),
+        privileged: pod.privileged,
         ..LinuxSandboxSecurityContext::default()
     };
     let metadata = PodSandboxMetadata {

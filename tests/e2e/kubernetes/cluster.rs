@@ -2,13 +2,16 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use serde_json::json;
+
 use super::image;
 use super::local::{Local, Settings};
 use super::provider::{self, Provider};
 use crate::rig::place::Place;
 use crate::rig::provision::provision;
 
-/// A cluster whose node is ready and has the images of berth and of the test's pods.
+/// A cluster whose node is ready and has the images of berth and of the test's pods. Each of the engine's handlers has
+/// a RuntimeClass of its name.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     provider: Box<dyn Provider>,
@@ -36,7 +39,14 @@ impl Cluster {
     fn furnish(provider: Box<dyn Provider>) -> Self {
         provider.load_images(&provision().images);
         provider.load_images(image::archive());
-        Self { provider, overlay: Mutex::new(None) }
+        let cluster = Self { provider, overlay: Mutex::new(None) };
+        for handler in cluster.provider.handlers() {
+            let class = json!({"name": handler});
+            let class =
+                json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": class, "handler": handler});
+            cluster.apply(&class.to_string());
+        }
+        cluster
     }
 
     pub(super) fn provider(&self) -> &dyn Provider {

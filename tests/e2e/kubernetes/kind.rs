@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::provider::Provider;
+use crate::rig::containerd::{SHIMMED, VM, WRAPPED};
 use crate::rig::cri::Cri;
 use crate::rig::place::{Place, outcome};
 use crate::rig::wait::eventually;
@@ -58,6 +59,10 @@ impl Provider for Kind {
         let mut load = Command::new("kind");
         load.args(["load", "image-archive", "--name", &self.name]).arg(archive);
         outcome(&mut load, "kind load image-archive").unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    fn handlers(&self) -> &[&str] {
+        &[VM, WRAPPED, SHIMMED]
     }
 
     fn logs(&self) -> Vec<(String, String)> {

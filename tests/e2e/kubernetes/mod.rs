@@ -15,7 +15,9 @@
 )]
 #![allow(clippy::print_stderr, reason = "a failing test shows the logs")]
 
+mod berth;
 mod cluster;
+mod holds;
 mod image;
 mod kind;
 mod kubectl;

@@ -22,6 +22,10 @@ pub(crate) trait Provider: Debug + Send + Sync {
     /// Brings the images of an archive, as `docker save` writes it, to where the kubelet finds them.
     fn load_images(&self, archive: &Path);
 
+    /// The engine's runtime handlers beside the default one. All run runc: [`VM`](crate::rig::containerd::VM), which
+    /// berth selects, is among them; where there are interposers, those behind which they stand.
+    fn handlers(&self) -> &[&str];
+
     /// What the parts of the cluster have logged, by their names.
     fn logs(&self) -> Vec<(String, String)>;
 }

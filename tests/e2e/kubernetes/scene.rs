@@ -1,17 +1,12 @@
 //! What a test of the suite begins and ends with.
 
-use std::path::Path;
-use std::sync::PoisonError;
-
 use serde_json::Value;
 
+use super::berth::daemonset;
 use super::cluster::{Cluster, Turn};
 use super::kubectl::{Object, PATIENCE};
 use super::pod::Pod;
 use crate::rig::wait::within;
-
-/// The namespace that the overlays put berth into.
-pub(crate) const BERTH: &str = "berth-system";
 
 /// A namespace of the test's own in a cluster. When it goes, the namespace and its pods have gone, and berth has nothing
 /// left of them; the overlay stays for the next test. Of a test that fails it leaves a report.
@@ -123,33 +118,6 @@ impl Drop for Scene<'_> {
             self.leave();
         }
     }
-}
-
-impl Cluster {
-    /// Applies an overlay of `manifests/overlays`; another one that was applied before is removed first.
-    #[track_caller]
-    pub(crate) fn apply_overlay(&self, overlay: &str) {
-        let mut applied = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
-        if applied.as_deref().is_some_and(|before| before != overlay) {
-            self.delete(&Object::of_cluster("namespace", BERTH));
-        }
-        self.apply_directory(&Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/overlays").join(overlay));
-        *applied = Some(overlay.to_owned());
-    }
-
-    /// Removes the namespace that overlays put berth into, with everything in it.
-    #[track_caller]
-    pub(crate) fn remove_overlay(&self) {
-        let mut applied = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
-        if applied.take().is_some() {
-            self.delete(&Object::of_cluster("namespace", BERTH));
-        }
-    }
-}
-
-/// berth's DaemonSet.
-pub(crate) fn daemonset() -> Object {
-    Object::new(BERTH, "daemonset", "berth")
 }
 
 /// The pod's condition `Ready`.

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::provider::Provider;
 use crate::rig::Rig;
-use crate::rig::containerd::usual_config;
+use crate::rig::containerd::{SHIMMED, VM, WRAPPED, usual_config};
 use crate::rig::node::RESTART_COMMAND;
 use crate::rig::place::Place;
 use crate::rig::process::Process;
@@ -125,6 +125,10 @@ impl Provider for Local {
         import.args(["--namespace", "k8s.io", "images", "import", "-"]).stdin(archive);
         let done = import.output().expect("nsenter (util-linux) runs");
         assert!(done.status.success(), "ctr images import: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn handlers(&self) -> &[&str] {
+        &[VM, WRAPPED, SHIMMED]
     }
 
     fn logs(&self) -> Vec<(String, String)> {
