@@ -20,6 +20,7 @@ pub(crate) mod checked;
 mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;
+pub(crate) mod cri_stub;
 pub(crate) mod crio;
 pub(crate) mod engine;
 pub(crate) mod holds;
