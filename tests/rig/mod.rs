@@ -24,6 +24,7 @@ pub(crate) mod cri_stub;
 pub(crate) mod crio;
 pub(crate) mod engine;
 pub(crate) mod holds;
+pub(crate) mod kubelet;
 pub(crate) mod listener;
 pub(crate) mod node;
 mod permit;
