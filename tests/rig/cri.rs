@@ -33,6 +33,8 @@ pub(crate) struct Pod {
     pub(crate) handler: String,
     pub(crate) network: Network,
     pub(crate) users: Users,
+    /// One of its containers is to be privileged.
+    pub(crate) privileged: bool,
     pub(crate) labels: HashMap<String, String>,
     pub(crate) annotations: HashMap<String, String>,
 }
@@ -157,7 +159,8 @@ impl Cri {
         self.create(pod, ContainerConfig { labels: HashMap::new(), ..container_config(pod, name, script) })
     }
 
-    fn create(&self, pod: &Sandbox, config: ContainerConfig) -> Result<String, Status> {
+    /// Creates a container as it is asked for.
+    pub(crate) fn create(&self, pod: &Sandbox, config: ContainerConfig) -> Result<String, Status> {
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
             config: Some(config),
@@ -274,6 +277,7 @@ fn kubelets_labels(pod: &PodSandboxMetadata) -> [(String, String); 3] {
 fn sandbox_config(pod: &Pod, cgroup_parent: &str) -> PodSandboxConfig {
     let security = LinuxSandboxSecurityContext {
         namespace_options: Some(namespaces(pod)),
+        privileged: pod.privileged,
         ..LinuxSandboxSecurityContext::default()
     };
     let metadata = PodSandboxMetadata {
@@ -295,7 +299,8 @@ fn sandbox_config(pod: &Pod, cgroup_parent: &str) -> PodSandboxConfig {
     }
 }
 
-fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig {
+/// A container as the kubelet asks for it, running `script` under a shell.
+pub(crate) fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig {
     let sandbox_security = pod.config.linux.as_ref().and_then(|linux| linux.security_context.as_ref());
     let security = LinuxContainerSecurityContext {
         namespace_options: sandbox_security.and_then(|security| security.namespace_options.clone()),

@@ -23,6 +23,7 @@ pub(crate) mod crio;
 pub(crate) mod engine;
 pub(crate) mod holds;
 pub(crate) mod listener;
+pub(crate) mod manifest;
 pub(crate) mod node;
 mod permit;
 pub(crate) mod plugin;
