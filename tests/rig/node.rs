@@ -11,6 +11,7 @@ use super::Rig;
 use super::berth::{binary, lean};
 use super::cri::Cri;
 use super::engine::{Engine, NETWORK};
+use super::place::Place;
 use super::wait::{DEADLINE, within};
 
 /// Directories that the node has for itself. What the host has in them is seen, but for what tests are about.
@@ -130,7 +131,9 @@ impl Rig {
         assert_eq!(status.code(), Some(1), "berth {args:?}: {status}\n{out}{err}");
         err
     }
+}
 
+impl Place {
     /// Everything in the node's directories that berth has any business with.
     pub(crate) fn see(&self) -> BTreeMap<PathBuf, Seen> {
         let mut found = BTreeMap::new();

@@ -53,6 +53,11 @@ impl Cluster {
         self.provider.as_ref()
     }
 
+    /// See [`Provider::kubectl`].
+    pub(crate) fn kubectl_command(&self) -> std::process::Command {
+        self.provider.kubectl()
+    }
+
     /// The node, to look at and to work on.
     pub(crate) fn node(&self) -> Place {
         self.provider.node()

@@ -26,6 +26,11 @@ mod pod;
 mod provider;
 mod report;
 mod scene;
+mod shape;
 
+mod forged;
+mod on_host;
 mod pods;
 mod ready;
+mod workloads;
+mod wrapped;

@@ -28,9 +28,7 @@ impl Pod {
     /// From the API's object.
     pub(crate) fn of(object: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let kinds = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
-        let statuses = kinds.iter().flat_map(|kind| object["status"][kind].as_array().into_iter().flatten());
-        let containers = statuses.filter_map(|status| {
+        let containers = statuses(object).filter_map(|status| {
             let id = status["containerID"].as_str()?.strip_prefix("containerd://")?;
             Some((text(&status["name"]), id.to_owned()))
         });
@@ -63,6 +61,12 @@ impl Pod {
         assert!(sandboxes.next().is_none(), "there are two sandboxes of {self:?}");
         found
     }
+}
+
+/// What the API's object says of each container, init and ephemeral containers too.
+pub(super) fn statuses(object: &Value) -> impl Iterator<Item = &Value> {
+    let kinds = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
+    kinds.into_iter().flat_map(|kind| object["status"][kind].as_array().into_iter().flatten())
 }
 
 /// What a container was made from: the engine's files of it on the node.

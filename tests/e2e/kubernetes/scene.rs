@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::berth::daemonset;
 use super::cluster::{Cluster, Turn};
 use super::kubectl::{Object, PATIENCE};
-use super::pod::Pod;
+use super::pod::{Pod, statuses};
 use crate::rig::wait::within;
 
 /// A namespace of the test's own in a cluster. When it goes, the namespace and its pods have gone, and berth has nothing
@@ -74,6 +74,13 @@ impl<'cluster> Scene<'cluster> {
         self.await_object(&format!("pod {name} is ready"), "pod", name, |pod| is_ready(pod).then(|| Pod::of(pod)))
     }
 
+    /// The pod, when this container of it runs; an init or ephemeral container too.
+    #[track_caller]
+    pub(crate) fn pod_running(&self, name: &str, container: &str) -> Pod {
+        let what = format!("container {container} of pod {name} runs");
+        self.await_object(&what, "pod", name, |pod| is_running(pod, container).then(|| Pod::of(pod)))
+    }
+
     /// The pods with these labels, when there are `count` and all are ready.
     #[track_caller]
     pub(crate) fn ready_pods(&self, selector: &str, count: usize) -> Vec<Pod> {
@@ -118,6 +125,12 @@ impl Drop for Scene<'_> {
             self.leave();
         }
     }
+}
+
+/// The container's state `running`.
+fn is_running(pod: &Value, container: &str) -> bool {
+    let mut statuses = statuses(pod);
+    statuses.any(|status| status["name"] == container && status["state"]["running"].is_object())
 }
 
 /// The pod's condition `Ready`.
