@@ -51,6 +51,9 @@ pub enum AdminError {
     /// An install or uninstall that was not carried out.
     #[error(transparent)]
     Install(#[from] crate::install::InstallError),
+    /// Not all of it was carried out, which is no mistake of anybody's.
+    #[error("{0}")]
+    Left(String),
     /// A file that is to be written.
     #[error(transparent)]
     File(#[from] crate::fsutil::FileError),

@@ -36,7 +36,7 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 
 /// The objects of a kustomization, by its directory below `manifests/`.
 pub(crate) fn rendered(kustomization: &str) -> Vec<Value> {
-    let program = &provision::components(&["kustomize"])["BERTH_RIG_KUSTOMIZE"];
+    let program = &provision::components(&["kustomize"])["BERTH_RELEASE_KUSTOMIZE"];
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests").join(kustomization);
     let done = Command::new(program).arg("build").arg(&directory).output().expect("kustomize runs");
     assert!(

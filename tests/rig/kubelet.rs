@@ -1,0 +1,191 @@
+//! A container of a manifest, asked for as a kubelet does: arguments, environment, security context and mounts are the
+//! manifest's. In the place of its image the container has berth of these tests and the libraries that this needs.
+
+use k8s_cri::v1::security_profile::ProfileType;
+use k8s_cri::v1::{
+    Capability, ContainerConfig, ContainerMetadata, Int64Value, KeyValue, LinuxContainerConfig,
+    LinuxContainerSecurityContext, Mount, MountPropagation, SeLinuxOption, SecurityProfile,
+};
+use serde_yaml::Value;
+
+use super::Rig;
+use super::berth::lean;
+use super::cri::{Network, Pod, Sandbox, image_spec};
+use super::provision::provision;
+
+/// What stands for the image, on the node.
+pub(crate) const IMAGE: &str = "/run/rig/image";
+/// What is mounted for a ConfigMap.
+pub(crate) const CONFIG_MAP: &str = "/run/rig/config-map";
+/// Where logs of containers are.
+const LOGS: &str = "/run/rig/pods";
+
+/// A container of a manifest.
+#[derive(Clone, Debug)]
+pub(crate) struct Template {
+    container: Value,
+    volumes: Vec<Value>,
+}
+
+/// A container that was started; its log has its name.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) pod: Sandbox,
+    pub(crate) id: String,
+    log: String,
+}
+
+impl Template {
+    /// The first container of a DaemonSet or Job.
+    pub(crate) fn of(path: &str) -> Self {
+        let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let file: Value = serde_yaml::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let pod = &file["spec"]["template"]["spec"];
+        let volumes = pod["volumes"].as_sequence().cloned().unwrap_or_default();
+        Self { container: pod["containers"][0].clone(), volumes }
+    }
+
+    /// The same on top of another: lists of mounts and volumes are both.
+    pub(crate) fn on(mut self, base: &Self) -> Self {
+        let mounts = self.container["volumeMounts"].as_sequence_mut().expect("there are mounts");
+        mounts.extend(base.container["volumeMounts"].as_sequence().cloned().unwrap_or_default());
+        self.volumes.extend(base.volumes.clone());
+        self
+    }
+
+    /// With an argument more.
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
+        self.container["args"].as_sequence_mut().expect("there are arguments").push(arg.into());
+        self
+    }
+
+    /// Without this one.
+    pub(crate) fn without_arg(mut self, arg: &str) -> Self {
+        self.container["args"].as_sequence_mut().expect("there are arguments").retain(|word| word != arg);
+        self
+    }
+
+    fn mounts(&self) -> Vec<Mount> {
+        let mounts = self.container["volumeMounts"].as_sequence().into_iter().flatten();
+        mounts
+            .map(|mount| {
+                let volume = self.volumes.iter().find(|volume| volume["name"] == mount["name"]).expect("a volume");
+                let host_path = volume["hostPath"]["path"].as_str().unwrap_or(CONFIG_MAP);
+                let propagation = match mount["mountPropagation"].as_str() {
+                    None => MountPropagation::PropagationPrivate,
+                    Some("HostToContainer") => MountPropagation::PropagationHostToContainer,
+                    Some(other) => panic!("mountPropagation: {other}"),
+                };
+                Mount {
+                    container_path: text(&mount["mountPath"]),
+                    host_path: host_path.to_owned(),
+                    readonly: mount["readOnly"].as_bool().unwrap_or_default(),
+                    propagation: propagation.into(),
+                    ..Mount::default()
+                }
+            })
+            .collect()
+    }
+
+    fn security(&self) -> LinuxContainerSecurityContext {
+        let told = &self.container["securityContext"];
+        let profile = |told: &Value| SecurityProfile {
+            profile_type: match told["type"].as_str() {
+                Some("RuntimeDefault") => ProfileType::RuntimeDefault,
+                Some("Unconfined") => ProfileType::Unconfined,
+                other => panic!("a profile {other:?}"),
+            }
+            .into(),
+            localhost_ref: String::new(),
+        };
+        LinuxContainerSecurityContext {
+            capabilities: Some(Capability {
+                add_capabilities: list(&told["capabilities"]["add"]),
+                drop_capabilities: list(&told["capabilities"]["drop"]),
+                ..Capability::default()
+            }),
+            run_as_user: Some(Int64Value { value: told["runAsUser"].as_i64().expect("runAsUser") }),
+            readonly_rootfs: told["readOnlyRootFilesystem"].as_bool().expect("readOnlyRootFilesystem"),
+            no_new_privs: !told["allowPrivilegeEscalation"].as_bool().expect("allowPrivilegeEscalation"),
+            seccomp: Some(profile(&told["seccompProfile"])),
+            apparmor: Some(profile(&told["appArmorProfile"])),
+            selinux_options: Some(SeLinuxOption {
+                r#type: text(&told["seLinuxOptions"]["type"]),
+                ..SeLinuxOption::default()
+            }),
+            ..LinuxContainerSecurityContext::default()
+        }
+    }
+}
+
+impl Rig {
+    /// Puts berth where containers of manifests have it: this very one, or another build of it by a byte behind its end.
+    pub(crate) fn make_image(&self, other: bool) {
+        let lean = lean();
+        std::fs::create_dir_all(self.path(IMAGE)).expect("make a directory");
+        let mut bytes = std::fs::read(lean).expect("read berth");
+        bytes.extend(other.then_some(b'\n'));
+        let path = self.path(IMAGE).join("berth");
+        // Not over the one that runs.
+        std::fs::remove_file(&path).ok();
+        std::fs::write(&path, bytes).expect("write berth");
+        let executable = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+        std::fs::set_permissions(path, executable).expect("make it executable");
+    }
+
+    /// Starts a container of a manifest in a pod of its own on the node's network.
+    pub(crate) fn run_manifest(&self, name: &str, template: &Template) -> Started {
+        let logs = format!("{LOGS}/{name}");
+        std::fs::create_dir_all(self.path(&logs)).expect("make a directory for logs");
+        let pod = Pod { network: Network::Host, logs: logs.clone(), ..Pod::new(name, "") };
+        let pod = self.run_pod(&pod).expect("run the pod");
+        let id = self.cri().create(&pod, self.container_of(&pod, template)).expect("create the container");
+        self.cri().start_container(&id).expect("start the container");
+        Started { pod, id, log: format!("{logs}/berth.log") }
+    }
+
+    fn container_of(&self, pod: &Sandbox, template: &Template) -> ContainerConfig {
+        let place = |host: &str, inside: &str| Mount {
+            container_path: inside.to_owned(),
+            host_path: host.to_owned(),
+            readonly: true,
+            ..Mount::default()
+        };
+        let libraries = self.run("ldd", &[&format!("{IMAGE}/berth")]).expect("ldd (libc-bin) runs");
+        let libraries = libraries.split_whitespace().filter(|word| word.starts_with('/'));
+        let mut mounts: Vec<_> = libraries.map(|path| place(path, path)).collect();
+        mounts.push(place(&format!("{IMAGE}/berth"), "/berth"));
+        mounts.extend(template.mounts());
+        let variables = template.container["env"].as_sequence().into_iter().flatten();
+        let envs = variables.map(|pair| KeyValue { key: text(&pair["name"]), value: text(&pair["value"]) });
+        let security = LinuxContainerSecurityContext { namespace_options: pod.namespaces(), ..template.security() };
+        ContainerConfig {
+            metadata: Some(ContainerMetadata { name: "berth".into(), attempt: 0 }),
+            image: Some(image_spec(&provision().image_busybox)),
+            command: vec!["/berth".into()],
+            args: list(&template.container["args"]),
+            envs: envs.collect(),
+            mounts,
+            log_path: "berth.log".into(),
+            linux: Some(LinuxContainerConfig { security_context: Some(security), ..LinuxContainerConfig::default() }),
+            ..ContainerConfig::default()
+        }
+    }
+
+    /// What a container of a manifest has said, on both streams; the kubelet shows its end where it has failed.
+    pub(crate) fn said(&self, started: &Started) -> String {
+        let log = std::fs::read_to_string(self.path(&started.log)).unwrap_or_default();
+        // 2026-01-01T00:00:00.000000000Z stderr F text
+        let texts = log.lines().map(|line| line.splitn(4, ' ').nth(3).unwrap_or_default());
+        texts.collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn list(value: &Value) -> Vec<String> {
+    value.as_sequence().into_iter().flatten().map(text).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value:?} is no text")).to_owned()
+}
