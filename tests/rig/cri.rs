@@ -323,8 +323,7 @@ impl Sandbox {
     }
 }
 
-/// A container as the kubelet asks for it, running `script` under a shell.
-pub(crate) fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig {
+fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig {
     let security = LinuxContainerSecurityContext {
         namespace_options: pod.namespaces(),
         ..LinuxContainerSecurityContext::default()
