@@ -43,6 +43,7 @@ fn what_is_unpacked_runs_and_has_all_that_a_node_needs() {
         "LICENSE",
         "CHANGELOG.md",
         "README.md",
+        "SECURITY.md",
         "docs/operations.md",
         "completions/berth.bash",
         "completions/_berth",

@@ -9,8 +9,19 @@ use tempfile::TempDir;
 /// The program that is built here.
 pub(crate) const BERTH: &str = env!("CARGO_BIN_EXE_berth");
 pub(crate) const TIME: &str = "1700000000";
-const ENTRIES: [&str; 9] =
-    ["CHANGELOG.md", "Cargo.lock", "Cargo.toml", "Dockerfile", "LICENSE", "README.md", "docs", "manifests", "scripts"];
+const ENTRIES: [&str; 11] = [
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "Dockerfile",
+    "LICENSE",
+    "README.md",
+    "SECURITY.md",
+    "docs",
+    "manifests",
+    "scripts",
+];
 
 /// An image as it is pushed.
 pub(crate) fn image() -> String {
