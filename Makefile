@@ -6,8 +6,8 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 	docker-next docker-20.10 nerdctl gvisor userns vm upgrade
 engine_tests := $(engines:%=test-engine-%)
 
-.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image test-kubernetes test-kind \
-	demo lint bench clean
+.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image test-kubernetes \
+	test-kind test-release demo lint bench clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,13 +46,18 @@ test-kubernetes: ## berth in a cluster from plain binaries (root; the first time
 test-kind: ## the same on a cluster that kind makes and that is deleted again (root, docker or podman)
 	@scripts/test-kind
 
+test-release: ## the scripts of a release, and the steps of the workflow around them (root)
+	@scripts/provision kustomize registry >/dev/null
+	cargo test --locked --test release
+
 demo: ## berth at work on a real containerd (root)
 	@scripts/demo
 
-lint: ## format, clippy and documentation with warnings denied, cargo-deny
+lint: ## format, clippy and documentation with warnings denied, shellcheck, actionlint, cargo-deny
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --quiet
+	@scripts/lint-scripts
 	@scripts/deny
 
 bench: ## the figures of docs/benchmarks.md, of the static binary (root)
