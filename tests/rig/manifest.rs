@@ -17,7 +17,7 @@ pub(crate) fn rendered(kustomization: &str) -> Vec<Value> {
 /// The objects of the kustomization in a directory. kustomize has nothing to remark.
 #[track_caller]
 pub(crate) fn built(directory: &Path) -> Vec<Value> {
-    let program = &provision::components(&["kustomize"])["BERTH_RELEASE_KUSTOMIZE"];
+    let program = &provision::components(&["kustomize"])["BERTH_RIG_KUSTOMIZE"];
     let done = Command::new(program).arg("build").arg(directory).output().expect("kustomize runs");
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success() && said.is_empty(), "kustomize build {}: {said}", directory.display());
