@@ -6,13 +6,17 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 	docker-next docker-20.10 nerdctl gvisor userns vm upgrade
 engine_tests := $(engines:%=test-engine-%)
 
-.PHONY: help build provision test $(engine_tests) test-engines test-prometheus demo lint bench clean
+.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image test-kubernetes demo \
+	lint bench clean
 
 help: ## say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the release binary, statically linked; prints its path
 	@scripts/build
+
+image: ## the image, by docker or buildah; prints the path of an archive for ctr, docker, podman and kind to load
+	@scripts/image
 
 provision: ## what demo and tests run against: containerd, runc, CNI plugins, an image (root, apt)
 	@scripts/provision
@@ -30,6 +34,14 @@ test-engines: ## the end-to-end tests on every engine; on one of them: make test
 test-prometheus: ## what promtool and a real Prometheus make of metrics, alerts and dashboard (root)
 	@scripts/provision prometheus >/dev/null
 	cargo test --locked --test prometheus
+
+test-image: ## the image: what is in it, for both processors, built twice, and run by a real containerd (root)
+	@scripts/provision basics containerd image berth_image >/dev/null
+	cargo test --locked --test image
+
+test-kubernetes: ## berth in a cluster from plain binaries (root; the first time builds Kubernetes, ten minutes)
+	@scripts/provision basics containerd image berth_image kubernetes >/dev/null
+	cargo test --locked --test e2e_kubernetes -- --test-threads=1
 
 demo: ## berth at work on a real containerd (root)
 	@scripts/demo

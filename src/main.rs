@@ -5,6 +5,7 @@ use berth::cli::{self, Cli, Command};
 use berth::config::Config;
 use berth::daemon;
 use berth::door::interpose::Interposer;
+use berth::door::nri::Place;
 use berth::exit::{Exit, chain};
 use berth::installer::{self, Start};
 use berth::ledger::Ledger;
@@ -129,7 +130,8 @@ fn launched(launch: Launch) -> Ending {
 fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Ending {
     daemon::hold_hangups();
     let listen = nri.listen;
-    let (state_dir, netns_dir) = (nri.directories.state_dir, nri.directories.netns_dir);
+    let cli::Directories { state_dir, netns_dir, host_proc } = nri.directories;
+    let place = Place { proc: host_proc, pins_by: nri.pins_by };
     if matches!(log, To::File(_)) {
         // The file is in it.
         Ledger::open(&state_dir)?;
@@ -137,5 +139,5 @@ fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Endi
     logging::init(&level(), log)?;
     let config_file = nri.config.path;
     let config = Config::load(config_file.as_deref())?;
-    Ok(daemon::run(daemon::Start { endpoint, identity, config, config_file, listen, state_dir, netns_dir }))
+    Ok(daemon::run(daemon::Start { endpoint, identity, config, config_file, listen, state_dir, netns_dir, place }))
 }

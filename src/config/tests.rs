@@ -15,7 +15,6 @@ fn the_printed_default_is_what_holds_without_a_file() {
     assert_eq!(printed, Config::built_in());
     assert_eq!(printed.policy, Config::parse("{}", "empty").expect("empty").policy);
     assert_eq!(printed.policy, Config::parse("", "nothing").expect("nothing").policy);
-    assert_eq!(printed.host_proc, None);
 }
 
 #[test]
@@ -31,7 +30,7 @@ fn the_default_selects_every_named_handler_and_never_the_default_one() {
 fn all_mistakes_are_told_in_one_go_each_with_path_and_expectation() {
     let text = r#"
 profile: []
-hostProc: relative/proc
+listen: nowhere
 profiles:
   - name: a
     netns: swp
@@ -49,8 +48,8 @@ profiles:
 "#;
     let found = problems(text);
     let expected = [
-        "profile: unknown key, expected one of profiles, interposers, hostProc, listen",
-        "hostProc: expected an absolute path, got \"relative/proc\"",
+        "profile: unknown key, expected one of profiles, interposers, listen",
+        "listen: expected an address like 127.0.0.1:9464, [::1]:9464, :9464 or unix:/run/berth/http.sock, got \"nowhere\"",
         "profiles[0].netns: expected swap or create or leave, got \"swp\"",
         "profiles[0].onFailure: expected Fail or Ignore, got \"fail\"",
         "profiles[0].match.namespace: unknown key, expected one of runtimeHandlers, namespaces",
@@ -74,7 +73,7 @@ profiles:
 #[test]
 fn a_mistake_is_told_with_its_line() {
     assert_eq!(
-        problems("hostProc: /p\nprofiles:\n- name: a\n  netns: swp\n"),
+        problems("listen: :1\nprofiles:\n- name: a\n  netns: swp\n"),
         ["profiles[0].netns: expected swap or create or leave, got \"swp\" (line 4)"]
     );
     let unknown = &problems("\nprofils:\n- name: a\n")[0];

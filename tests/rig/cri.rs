@@ -36,6 +36,8 @@ pub(crate) struct Pod {
     pub(crate) users: Users,
     pub(crate) labels: HashMap<String, String>,
     pub(crate) annotations: HashMap<String, String>,
+    /// Its containers may be privileged.
+    pub(crate) privileged: bool,
     /// The directory of its containers' logs, on the node; empty for none.
     pub(crate) logs: String,
 }
@@ -160,7 +162,7 @@ impl Cri {
         self.create(pod, ContainerConfig { labels: HashMap::new(), ..container_config(pod, name, script) })
     }
 
-    /// Creates a container as it is asked for.
+    /// Creates a container of the test's own making, and does not start it.
     pub(crate) fn create(&self, pod: &Sandbox, config: ContainerConfig) -> Result<String, Status> {
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
@@ -291,6 +293,7 @@ fn kubelets_labels(pod: &PodSandboxMetadata) -> [(String, String); 3] {
 fn sandbox_config(pod: &Pod, cgroup_parent: &str) -> PodSandboxConfig {
     let security = LinuxSandboxSecurityContext {
         namespace_options: Some(namespaces(pod)),
+        privileged: pod.privileged,
         ..LinuxSandboxSecurityContext::default()
     };
     let metadata = PodSandboxMetadata {

@@ -1,0 +1,30 @@
+//! berth in a cluster: the same tests for every way to get one.
+//!
+//! ```text
+//! Scene ── Cluster ── Provider    where the cluster comes from: `local`, from plain programs
+//!   │         ├─ kubectl          apply, get, wait, exec, logs
+//!   │         └─ Place            its node, by the namespaces of its first process
+//!   └─ Pod ── Bundle              what the engine really made of each container, read on the node
+//! ```
+#![allow(dead_code, reason = "one frame for tests of many subjects")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what a test expects and does not get fails it"
+)]
+#![allow(clippy::print_stderr, reason = "a failing test shows the logs")]
+
+mod berth;
+mod cluster;
+mod holds;
+mod image;
+mod kubectl;
+mod local;
+mod pod;
+mod provider;
+mod report;
+mod scene;
+
+mod pods;
+mod ready;
