@@ -6,8 +6,8 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 	docker-next docker-20.10 nerdctl gvisor userns vm upgrade
 engine_tests := $(engines:%=test-engine-%)
 
-.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image test-kubernetes demo \
-	lint bench clean
+.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image test-kubernetes test-kind \
+	demo lint bench clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-image: ## the image: what is in it, for both processors, built twice, and r
 test-kubernetes: ## berth in a cluster from plain binaries (root; the first time builds Kubernetes, ten minutes)
 	@scripts/provision basics containerd image berth_image kubernetes >/dev/null
 	cargo test --locked --test e2e_kubernetes -- --test-threads=1
+
+test-kind: ## the same on a cluster that kind makes and that is deleted again (root, docker or podman)
+	@scripts/test-kind
 
 demo: ## berth at work on a real containerd (root)
 	@scripts/demo

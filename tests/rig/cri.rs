@@ -162,7 +162,7 @@ impl Cri {
         self.create(pod, ContainerConfig { labels: HashMap::new(), ..container_config(pod, name, script) })
     }
 
-    /// Creates a container of the test's own making, and does not start it.
+    /// Creates a container as it is asked for, and does not start it.
     pub(crate) fn create(&self, pod: &Sandbox, config: ContainerConfig) -> Result<String, Status> {
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),

@@ -61,9 +61,9 @@ impl Place {
     }
 }
 
-/// What a command of a node printed, or how it failed.
-pub(super) fn outcome(command: &mut Command, what: &str) -> Result<String, String> {
-    let done = command.output().expect("nsenter (util-linux) runs");
+/// What a command printed, or how it failed.
+pub(crate) fn outcome(command: &mut Command, what: &str) -> Result<String, String> {
+    let done = command.output().unwrap_or_else(|e| panic!("{what}: {e}"));
     let [out, err] = [done.stdout, done.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     if done.status.success() { Ok(out) } else { Err(format!("{what}: {}: {out}{err}", done.status)) }
 }

@@ -42,7 +42,8 @@ impl Cluster {
         let cluster = Self { provider, overlay: Mutex::new(None) };
         for handler in cluster.provider.handlers() {
             let class = json!({"name": handler});
-            let class = json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": class, "handler": handler});
+            let class =
+                json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": class, "handler": handler});
             cluster.apply(&class.to_string());
         }
         cluster

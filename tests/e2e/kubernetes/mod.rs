@@ -1,7 +1,7 @@
 //! berth in a cluster: the same tests for every way to get one.
 //!
 //! ```text
-//! Scene ── Cluster ── Provider    where the cluster comes from: `local`, from plain programs
+//! Scene ── Cluster ── Provider    where the cluster comes from: `local`, from plain programs, or `kind`
 //!   │         ├─ kubectl          apply, get, wait, exec, logs
 //!   │         └─ Place            its node, by the namespaces of its first process
 //!   └─ Pod ── Bundle              what the engine really made of each container, read on the node
@@ -19,6 +19,7 @@ mod berth;
 mod cluster;
 mod holds;
 mod image;
+mod kind;
 mod kubectl;
 mod local;
 mod pod;

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::process::Command;
 
+use super::kind::Kind;
 use super::local::{Local, Settings};
 use crate::rig::place::Place;
 
@@ -29,7 +30,12 @@ pub(crate) trait Provider: Debug + Send + Sync {
     fn logs(&self) -> Vec<(String, String)>;
 }
 
-/// The cluster of this run, started, to be kept until this process ends.
+/// The cluster of this run, started, to be kept until this process ends; or the one that `BERTH_CLUSTER` names, as
+/// `kind:NAME`, which others keep.
 pub(crate) fn start() -> Box<dyn Provider> {
-    Box::new(Local::start(&Settings::default()).sweep_at_exit())
+    let Ok(named) = std::env::var("BERTH_CLUSTER") else {
+        return Box::new(Local::start(&Settings::default()).sweep_at_exit());
+    };
+    let name = named.strip_prefix("kind:").unwrap_or_else(|| panic!("BERTH_CLUSTER={named} is not kind:NAME"));
+    Box::new(Kind::of(name))
 }
