@@ -29,6 +29,7 @@ pub(crate) mod testing;
 /// Where the pins are unless told otherwise: where `ip netns` and the engines keep theirs.
 pub const DEFAULT_DIR: &str = "/run/netns";
 
+pub use enter::enter_mounts_of_node;
 pub use error::NetnsError;
 pub use handle::{Netns, NetnsId, Peek, host_ids, id_of};
 pub use reach::{Reach, Way, reach, shared};

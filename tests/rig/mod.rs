@@ -26,6 +26,7 @@ pub(crate) mod engine;
 pub(crate) mod holds;
 pub(crate) mod kubelet;
 pub(crate) mod listener;
+pub(crate) mod manifest;
 pub(crate) mod node;
 mod permit;
 pub(crate) mod place;
