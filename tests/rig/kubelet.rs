@@ -81,6 +81,18 @@ impl Template {
         self
     }
 
+    /// The capabilities that it asks for.
+    pub(crate) fn capabilities(&self) -> Vec<String> {
+        list(&self.container["securityContext"]["capabilities"]["add"])
+    }
+
+    /// Without this one.
+    pub(crate) fn without_capability(mut self, capability: &str) -> Self {
+        let asked = self.container["securityContext"]["capabilities"]["add"].as_sequence_mut();
+        asked.expect("it asks for some").retain(|asked| asked != capability);
+        self
+    }
+
     fn mounts(&self) -> Vec<Mount> {
         let mounts = self.container["volumeMounts"].as_sequence().into_iter().flatten();
         mounts

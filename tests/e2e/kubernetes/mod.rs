@@ -28,5 +28,6 @@ mod provider;
 mod report;
 mod scene;
 
+mod host;
 mod pods;
 mod ready;
