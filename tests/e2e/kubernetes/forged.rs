@@ -21,12 +21,15 @@ const FORGED: [(&str, &str); 9] = [
     ("example.com/mine", "stays"),
 ];
 
-/// As those write it who need one annotation and do not list it.
+/// As those write it who need one annotation and do not list it. A `*` of containerd's stands for no slash.
 fn lets_all_through(usual: String) -> String {
     [VM, WRAPPED].into_iter().fold(usual, |config, handler| {
         let table = format!("containerd.runtimes.{handler}]\n");
         assert!(config.contains(&table), "the usual configuration has {handler}:\n{config}");
-        config.replace(&table, &format!("{table}  pod_annotations = ['*']\n  container_annotations = ['*']\n"))
+        config.replace(
+            &table,
+            &format!("{table}  pod_annotations = ['*', '*/*']\n  container_annotations = ['*', '*/*']\n"),
+        )
     })
 }
 

@@ -17,6 +17,7 @@
 
 mod berth;
 mod cluster;
+mod desk;
 mod holds;
 mod image;
 mod kind;
@@ -29,7 +30,8 @@ mod scene;
 mod shape;
 
 mod forged;
-mod on_host;
+mod host;
+mod manifests;
 mod pods;
 mod ready;
 mod workloads;
