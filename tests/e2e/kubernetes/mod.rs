@@ -22,10 +22,12 @@ mod image;
 mod kind;
 mod kubectl;
 mod local;
+mod manifests;
 mod pod;
 mod provider;
 mod report;
 mod scene;
 
+mod host;
 mod pods;
 mod ready;
