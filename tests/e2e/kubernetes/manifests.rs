@@ -30,13 +30,18 @@ fn dry_run(scene: &Scene<'_>, how: &str, path: &Path) -> String {
     scene.cluster.kubectl(&args).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// For good: objects of a namespace that is not there are refused before they are looked at.
+#[track_caller]
+fn make_namespace(scene: &Scene<'_>) {
+    let file = manifests().join("base/namespace.yaml");
+    let args = ["apply", "--server-side", "--filename", file.to_str().expect("a path that is text")];
+    scene.cluster.kubectl(&args).expect("the namespace is made");
+}
+
 #[test]
 fn the_api_server_accepts_every_manifest() {
     let scene = Scene::bare("manifests");
-    let namespace = manifests().join("base/namespace.yaml");
-    let namespace = std::fs::read_to_string(namespace).expect("the base has a namespace");
-    // Objects of a namespace that is not there are refused before they are looked at.
-    scene.cluster.apply(&namespace);
+    make_namespace(&scene);
     for (path, how) in MANIFESTS {
         let said = dry_run(&scene, how, &manifests().join(path));
         let lines: Vec<_> = said.lines().collect();
@@ -59,8 +64,7 @@ fn the_api_server_accepts_the_components_on_their_overlays() {
             conditions.find(|it| it["type"] == "Established" && it["status"] == "True").map(drop)
         });
     }
-    let namespace = manifests().join("base/namespace.yaml");
-    scene.cluster.apply(&std::fs::read_to_string(namespace).expect("the base has a namespace"));
+    make_namespace(&scene);
     let own = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("make a directory");
     let copied = std::process::Command::new("cp").arg("-R").arg(manifests()).arg(own.path()).status();
     assert!(copied.expect("cp runs").success());
