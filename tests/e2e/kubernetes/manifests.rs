@@ -31,13 +31,18 @@ fn dry_run(scene: &Scene<'_>, how: &str, path: &Path) -> String {
     scene.cluster.kubectl(&args).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// For good: objects of a namespace that is not there are refused before they are looked at.
+#[track_caller]
+fn make_namespace(scene: &Scene<'_>) {
+    let file = manifests().join("base/namespace.yaml");
+    let args = ["apply", "--server-side", "--filename", file.to_str().expect("a path that is text")];
+    scene.cluster.kubectl(&args).expect("the namespace is made");
+}
+
 #[test]
 fn the_api_server_accepts_every_manifest() {
     let scene = Scene::bare("manifests");
-    let namespace = manifests().join("base/namespace.yaml");
-    let namespace = std::fs::read_to_string(namespace).expect("the base has a namespace");
-    // Objects of a namespace that is not there are refused before they are looked at.
-    scene.cluster.apply(&namespace);
+    make_namespace(&scene);
     for (path, how) in MANIFESTS {
         let said = dry_run(&scene, how, &manifests().join(path));
         let lines: Vec<_> = said.lines().collect();
@@ -53,12 +58,14 @@ fn the_api_server_accepts_the_components_on_their_overlays() {
     let args = ["apply", "--server-side", "--filename", definitions];
     scene.cluster.kubectl(&args).expect("the operator's definitions are applied");
     for kind in ["podmonitors", "prometheusrules"] {
-        let name = format!("crd/{kind}.monitoring.coreos.com");
-        let args = ["wait", "--for=condition=Established", "--timeout=60s", &name];
-        scene.cluster.kubectl(&args).expect("the API server serves them");
+        // Not `kubectl wait`, which fails as long as there are no conditions at all.
+        let definition = Object::of_cluster("crd", &format!("{kind}.monitoring.coreos.com"));
+        scene.cluster.eventually("the API server serves them", &definition, |definition| {
+            let mut conditions = definition["status"]["conditions"].as_array()?.iter();
+            conditions.find(|it| it["type"] == "Established" && it["status"] == "True").map(drop)
+        });
     }
-    let namespace = manifests().join("base/namespace.yaml");
-    scene.cluster.apply(&std::fs::read_to_string(namespace).expect("the base has a namespace"));
+    make_namespace(&scene);
     let desk = Desk::new();
     for (overlay, component, said) in [
         ("plugin", "monitoring", "prometheusrule.monitoring.coreos.com/berth serverside-applied (server dry run)"),
@@ -72,5 +79,27 @@ fn the_api_server_accepts_the_components_on_their_overlays() {
         let answer = dry_run(&scene, "--kustomize", &place);
         assert!(answer.contains(said), "{answer}");
     }
+    scene.cluster.delete(&Object::of_cluster("namespace", "berth-system"));
+}
+
+/// What a workload has that the level `baseline` forbids, in the API server's words.
+fn beyond_baseline(scene: &Scene<'_>, kustomization: &str) -> String {
+    let path = manifests().join(kustomization);
+    let path = path.to_str().expect("a path that is text");
+    let args = ["apply", "--dry-run=server", "--warnings-as-errors", "--kustomize", path];
+    let said = scene.cluster.kubectl(&args).expect_err("a workload that needs no label");
+    let warning = said.lines().find_map(|line| line.strip_prefix("Warning: would violate PodSecurity "));
+    warning.unwrap_or_else(|| panic!("{kustomization}: {said}")).to_owned()
+}
+
+#[test]
+fn the_namespaces_level_of_pod_security_is_needed_and_what_for_is_known() {
+    let scene = Scene::bare("security");
+    make_namespace(&scene);
+    let label = ["label", "--overwrite", "namespace", "berth-system", "pod-security.kubernetes.io/warn=baseline"];
+    scene.cluster.kubectl(&label).expect("the namespace is labelled");
+    let overlays = ["overlays/plugin", "overlays/interposed", "overlays/host", "uninstall"];
+    let found = overlays.map(|overlay| format!("{overlay}: {}\n", beyond_baseline(&scene, overlay)));
+    insta::assert_snapshot!(found.concat(), @"");
     scene.cluster.delete(&Object::of_cluster("namespace", "berth-system"));
 }
