@@ -11,7 +11,7 @@ use super::holds::{assert_in_berth, assert_sandbox_in_berth, assert_serves};
 use super::kubectl::Object;
 use super::local::Settings;
 use super::pod::{Pod, statuses};
-use super::pods::deploy;
+use super::pods::{deploy, undeploy};
 use super::scene::{Scene, is_ready};
 use crate::rig::containerd::VM;
 use crate::rig::node::{RESTART_COMMAND, assert_restored, assert_untouched};
@@ -101,15 +101,14 @@ fn systemd(cluster: &Cluster, logs: &TempDir) -> Process {
 fn await_health(cluster: &Cluster, status: u16, wanted: &str) -> String {
     cluster.eventually(&format!("/readyz says {status} with {wanted:?}"), &daemonset(), |_| {
         let (found, body) = cluster.health("/readyz")?;
-        let body = body
-            .replace("\n       ", " ")
-            .lines()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n")
-            .collect::<String>();
+        // Each finding on one line.
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let body = body.replace("\n       ", " ").lines().map(words).collect::<Vec<_>>().join("\n");
         (found == status && body.contains(wanted)).then_some(body)
     })
 }
 
+/// A pod of the new handler's RuntimeClass is in berth, with its sandbox.
 #[track_caller]
 fn assert_comes_through_berth(scene: &Scene<'_>, name: &str) -> Pod {
     let pod = deploy(scene, name, Some(NEW));
@@ -131,16 +130,13 @@ fn await_refusal(cluster: &Cluster, wanted: &str) {
     });
 }
 
+/// Has a pod go while there is still a berth, which then has nothing of it any more.
 #[track_caller]
-fn undeploy(scene: &Scene<'_>, name: &str, pod: &Pod) {
+fn send_away(scene: &Scene<'_>, name: &str, pod: &Pod) {
     let sandbox = pod.sandbox(scene.cluster).id;
-    scene.cluster.delete(&scene.object("deployment", name));
-    scene.cluster.kubectl(&pod.object().after(&["wait", "--for=delete", "--timeout=90s"])).expect("the pod goes");
-    // What berth has of it goes while there is a berth.
-    let node = scene.cluster.node();
-    eventually("nothing is left of it", || {
-        node.left_of_pods().iter().all(|left| !left.contains(&sandbox)).then_some(())
-    });
+    undeploy(scene, name, pod);
+    let left = || scene.cluster.node().left_of_pods().into_iter().any(|left| left.contains(&sandbox));
+    eventually("nothing is left of it", || (!left()).then_some(()));
 }
 
 #[test]
@@ -174,8 +170,7 @@ fn the_overlay_host_installs_and_stays_and_its_job_takes_all_of_it_away() {
     // Deleting the installer takes nothing away either.
     let installed = cluster.node().see();
     operator.run(&delete);
-    let installers = Object::labelled(NAMESPACE, "pods", SELECTOR);
-    cluster.kubectl(&installers.after(&["wait", "--for=delete", "--timeout=90s"])).expect("the installer goes");
+    cluster.await_gone(&Object::labelled(NAMESPACE, "pods", SELECTOR));
     assert_untouched(&installed, &cluster.node().see());
     assert_serves(&scene, &stays, "server", "stays serves");
     let later = assert_comes_through_berth(&scene, "later");
@@ -185,8 +180,8 @@ fn the_overlay_host_installs_and_stays_and_its_job_takes_all_of_it_away() {
         await_refusal(cluster, &format!("{}/{} ({NEW})", pod.namespace, pod.name));
     }
     assert_untouched(&installed, &cluster.node().see());
-    undeploy(&scene, "later", &later);
-    undeploy(&scene, "stays", &stays);
+    send_away(&scene, "later", &later);
+    send_away(&scene, "stays", &stays);
     // The engine has read what is to go; the last files are left until it has read again.
     await_refusal(cluster, "restart containerd");
     cluster.restart_engine();
@@ -213,7 +208,7 @@ fn with_the_component_restart_nobody_has_to_touch_the_node() {
     operator.run(&delete);
     operator.run(&make);
     await_refusal(&cluster, &format!("{}/{} ({NEW})", pod.namespace, pod.name));
-    undeploy(&scene, "web", &pod);
+    send_away(&scene, "web", &pod);
     operator.run(&wait);
     assert_eq!(systemd.log(), "restart containerd\n".repeat(2));
     assert_restored(&before, &cluster.node().see());

@@ -99,6 +99,14 @@ impl Cluster {
         done.unwrap_or_else(|e| panic!("{e}\n{}", self.about(object)));
     }
 
+    /// Returns when an object has gone that somebody else deletes; or all of several.
+    #[track_caller]
+    pub(crate) fn await_gone(&self, object: &Object) {
+        let limit = format!("--timeout={}s", PATIENCE.as_secs());
+        let done = self.kubectl(&object.after(&["wait", "--for=delete", &limit]));
+        done.unwrap_or_else(|e| panic!("{e}\n{}", self.about(object)));
+    }
+
     /// The object as it is, or the list; none if the API server does not have it.
     pub(crate) fn get(&self, object: &Object) -> Option<Value> {
         let answer = self.kubectl(&object.after(&["get", "--output=json", "--ignore-not-found"]));

@@ -88,8 +88,9 @@ fn beyond_baseline(scene: &Scene<'_>, kustomization: &str) -> String {
     let path = path.to_str().expect("a path that is text");
     let args = ["apply", "--dry-run=server", "--warnings-as-errors", "--kustomize", path];
     let said = scene.cluster.kubectl(&args).expect_err("a workload that needs no label");
-    let warning = said.lines().find_map(|line| line.strip_prefix("Warning: would violate PodSecurity "));
-    warning.unwrap_or_else(|| panic!("{kustomization}: {said}")).to_owned()
+    let level = "Warning: would violate PodSecurity \"baseline:latest\": ";
+    let warning = said.lines().find_map(|line| line.strip_prefix(level));
+    warning.unwrap_or_else(|| panic!("{kustomization}: {said}")).replace("), ", ")\n  ")
 }
 
 #[test]
@@ -99,7 +100,31 @@ fn the_namespaces_level_of_pod_security_is_needed_and_what_for_is_known() {
     let label = ["label", "--overwrite", "namespace", "berth-system", "pod-security.kubernetes.io/warn=baseline"];
     scene.cluster.kubectl(&label).expect("the namespace is labelled");
     let overlays = ["overlays/plugin", "overlays/interposed", "overlays/host", "uninstall"];
-    let found = overlays.map(|overlay| format!("{overlay}: {}\n", beyond_baseline(&scene, overlay)));
-    insta::assert_snapshot!(found.concat(), @"");
+    let found = overlays.map(|overlay| format!("{overlay}\n  {}\n", beyond_baseline(&scene, overlay)));
+    insta::assert_snapshot!(found.concat(), @r#"
+    overlays/plugin
+      host namespaces (hostNetwork=true)
+      hostPath volumes (volumes "nri", "state", "netns", "proc")
+      probe or lifecycle host (container "berth" uses probe or lifecycle host "127.0.0.1")
+      privileged (container "berth" must not set securityContext.privileged=true)
+    overlays/interposed
+      host namespaces (hostNetwork=true)
+      hostPath volumes (volumes "nri", "state", "netns", "proc")
+      probe or lifecycle host (container "berth" uses probe or lifecycle host "127.0.0.1")
+      seLinuxOptions (container "berth" set forbidden securityContext.seLinuxOptions: type "spc_t")
+    overlays/host
+      forbidden AppArmor profile (container "berth" must not set AppArmor profile type to "Unconfined")
+      non-default capabilities (container "berth" must not include "SYS_PTRACE" in securityContext.capabilities.add)
+      host namespaces (hostNetwork=true)
+      hostPath volumes (volume "host")
+      probe or lifecycle host (container "berth" uses probe or lifecycle host "127.0.0.1")
+      seLinuxOptions (container "berth" set forbidden securityContext.seLinuxOptions: type "spc_t")
+    uninstall
+      forbidden AppArmor profile (container "berth" must not set AppArmor profile type to "Unconfined")
+      non-default capabilities (container "berth" must not include "SYS_PTRACE" in securityContext.capabilities.add)
+      host namespaces (hostNetwork=true)
+      hostPath volumes (volume "host")
+      seLinuxOptions (container "berth" set forbidden securityContext.seLinuxOptions: type "spc_t")
+    "#);
     scene.cluster.delete(&Object::of_cluster("namespace", "berth-system"));
 }

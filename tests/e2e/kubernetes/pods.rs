@@ -37,6 +37,13 @@ pub(super) fn deploy(scene: &Scene<'_>, name: &str, class: Option<&str>) -> Pod 
     scene.ready_pods(&format!("app={name}"), 1).remove(0)
 }
 
+/// Deletes the Deployment of this pod, and returns when the pod has gone.
+#[track_caller]
+pub(super) fn undeploy(scene: &Scene<'_>, name: &str, pod: &Pod) {
+    scene.cluster.delete(&scene.object("deployment", name));
+    scene.cluster.await_gone(&pod.object());
+}
+
 #[test]
 fn a_deployments_pod_of_a_selected_class_is_in_berth_and_one_of_none_is_untouched() {
     let scene = Scene::with("plugin", "deployment");

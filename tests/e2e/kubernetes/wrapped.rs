@@ -2,8 +2,7 @@
 
 use super::berth::daemonset;
 use super::holds::{assert_in_berth, assert_sandbox_in_berth, assert_serves, assert_unpinned};
-use super::pod::Pod;
-use super::pods::deploy;
+use super::pods::{deploy, undeploy};
 use super::scene::Scene;
 use crate::rig::containerd::{SHIMMED, VM, WRAPPED};
 use crate::rig::wait::eventually;
@@ -39,13 +38,6 @@ fn status(scene: &Scene<'_>, field: &str) -> String {
 fn let_it_clean_up(scene: &Scene<'_>) {
     scene.cluster.apply_overlay("plugin");
     scene.cluster.await_rollout(&daemonset());
-}
-
-/// Deletes the Deployment of a pod, which has one.
-#[track_caller]
-fn undeploy(scene: &Scene<'_>, name: &str, pod: &Pod) {
-    scene.cluster.delete(&scene.object("deployment", name));
-    scene.cluster.kubectl(&pod.object().after(&["wait", "--for=delete", "--timeout=90s"])).expect("the pod goes");
 }
 
 #[test]
