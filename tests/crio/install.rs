@@ -90,13 +90,10 @@ fn a_plugin_is_refused_where_nri_is_off() {
 fn the_overlay_host_is_ready_when_the_engine_has_been_restarted() {
     let mut rig = Rig::crio_node();
     rig.make_image(false);
-    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/overlays/host/config.yaml");
-    rig.mount_config_map("..1", &std::fs::read_to_string(config).expect("the overlay's configuration"));
     rig.restart_node();
     rig.bring_images();
     let before = rig.see();
-    let base = Template::of("manifests/base/daemonset.yaml");
-    let installer = Template::of("manifests/overlays/host/daemonset.yaml").on(&base).arg("--handler=plain");
+    let installer = Template::of("overlays/host", "DaemonSet").arg("--handler=plain");
     let started = rig.run_manifest("berth", &installer);
     let body = rig.await_page(503, "FAIL handlers");
     assert!(body.contains("cri-o does not know plain-berth") && body.contains("FAIL plugin"), "{body}");
@@ -107,7 +104,7 @@ fn the_overlay_host_is_ready_when_the_engine_has_been_restarted() {
     assert_eq!(rig.netns_path(&pod.id), Some(Rig::pin_path(&pod.id)));
     rig.end_manifest(started);
 
-    let uninstall = Template::of("manifests/uninstall/job.yaml");
+    let uninstall = Template::of("uninstall", "Job");
     let (code, said) = rig.run_job("berth-uninstall-1", &uninstall);
     assert!(code == 1 && said.contains("default/web (plain-berth)"), "{said}");
     rig.cri().remove_pod(&pod.id).expect("remove the pod");

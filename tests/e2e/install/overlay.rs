@@ -19,14 +19,13 @@ const SYSTEMD: &str = "/run/rig/systemd";
 
 /// The DaemonSet of the overlay, with a handler to wrap.
 fn installer(rig: &Rig) -> Template {
-    let base = Template::of("manifests/base/daemonset.yaml");
-    let overlay = Template::of("manifests/overlays/host/daemonset.yaml").on(&base).arg(HANDLER);
+    let overlay = Template::of("overlays/host", "DaemonSet").arg(HANDLER);
     // Without an NRI there is nobody to start it.
     if rig.has_nri() { overlay } else { overlay.without_arg("--plugin") }
 }
 
 fn uninstall() -> Template {
-    Template::of("manifests/uninstall/job.yaml").arg("--restart")
+    Template::of("uninstall", "Job").arg("--restart")
 }
 
 /// A node as a cluster has it, and what stands for its systemd.

@@ -22,6 +22,7 @@ mod image;
 mod kind;
 mod kubectl;
 mod local;
+mod manifests;
 mod pod;
 mod provider;
 mod report;
