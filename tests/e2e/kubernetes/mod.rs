@@ -25,6 +25,7 @@ mod local;
 mod pod;
 mod provider;
 mod report;
+mod required;
 mod scene;
 
 mod pods;
