@@ -30,3 +30,4 @@ mod scene;
 
 mod pods;
 mod ready;
+mod skew;
