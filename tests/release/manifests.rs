@@ -8,7 +8,7 @@ use crate::tree::{Tree, image};
 
 #[test]
 fn every_overlay_is_rendered_with_the_image_by_its_digest_and_the_copy_renders_to_the_same() {
-    let kustomize = components(&["kustomize"])["BERTH_RELEASE_KUSTOMIZE"].clone();
+    let kustomize = components(&["kustomize"])["BERTH_RIG_KUSTOMIZE"].clone();
     let tree = Tree::new();
     let out = tree.path("out");
     tree.ok("pin-manifests", &[&image(), out.to_str().unwrap()]);

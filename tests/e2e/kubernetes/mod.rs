@@ -22,12 +22,14 @@ mod image;
 mod kind;
 mod kubectl;
 mod local;
+mod manifests;
 mod pod;
 mod provider;
 mod report;
 mod required;
 mod scene;
 
+mod host;
 mod pods;
 mod ready;
 mod skew;
