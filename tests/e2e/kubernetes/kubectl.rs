@@ -31,6 +31,11 @@ impl Object {
         Self { args: ["--namespace", namespace, kind, "--selector", selector].map(str::to_owned).to_vec() }
     }
 
+    /// All objects of a kind in a namespace.
+    pub(crate) fn all(namespace: &str, kind: &str) -> Self {
+        Self { args: ["--namespace", namespace, kind].map(str::to_owned).to_vec() }
+    }
+
     /// An object without a namespace.
     pub(crate) fn of_cluster(kind: &str, name: &str) -> Self {
         Self { args: [kind, name].map(str::to_owned).to_vec() }

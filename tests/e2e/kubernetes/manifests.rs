@@ -57,9 +57,12 @@ fn the_api_server_accepts_the_components_on_their_overlays() {
     let args = ["apply", "--server-side", "--filename", definitions];
     scene.cluster.kubectl(&args).expect("the operator's definitions are applied");
     for kind in ["podmonitors", "prometheusrules"] {
-        let name = format!("crd/{kind}.monitoring.coreos.com");
-        let args = ["wait", "--for=condition=Established", "--timeout=60s", &name];
-        scene.cluster.kubectl(&args).expect("the API server serves them");
+        // Not `kubectl wait`, which fails as long as there are no conditions at all.
+        let definition = Object::of_cluster("crd", &format!("{kind}.monitoring.coreos.com"));
+        scene.cluster.eventually("the API server serves them", &definition, |definition| {
+            let mut conditions = definition["status"]["conditions"].as_array()?.iter();
+            conditions.find(|it| it["type"] == "Established" && it["status"] == "True").map(drop)
+        });
     }
     make_namespace(&scene);
     let own = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("make a directory");

@@ -26,7 +26,10 @@ mod manifests;
 mod pod;
 mod provider;
 mod report;
+mod required;
 mod scene;
 
+mod host;
 mod pods;
 mod ready;
+mod skew;
