@@ -40,7 +40,7 @@ test-image: ## the image: what is in it, for both processors, built twice, and r
 	cargo test --locked --test image
 
 test-kubernetes: ## berth in a cluster from plain binaries (root; the first time builds Kubernetes, ten minutes)
-	@scripts/provision basics containerd image berth_image kubernetes prometheus-crds >/dev/null
+	@scripts/provision basics containerd image berth_image berth_previous kubernetes prometheus-crds >/dev/null
 	cargo test --locked --test e2e_kubernetes -- --test-threads=1
 
 test-kind: ## the same on a cluster that kind makes and that is deleted again (root, docker or podman)

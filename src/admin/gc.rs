@@ -125,6 +125,9 @@ fn left(settlement: Settlement, unsettled: &mut Vec<String>) -> Vec<Item> {
             (_, ApplyError::Ledger(LedgerError::Foreign { path })) => {
                 items.push(leave(path.display().to_string(), "not-berths", "not a file that berth makes".to_owned()));
             }
+            (Some(name), ApplyError::Netns(error)) if error.is_refused() => {
+                unsettled.push(format!("{name}: {text}; run it as root on the node"));
+            }
             (Some(name), _) => unsettled.push(format!("{name}: {text}")),
             (None, _) => unsettled.push(text),
         }

@@ -10,6 +10,7 @@ mod read;
 mod tests;
 mod walk;
 
+use self::read::Reader;
 use crate::address::Address;
 use crate::decide::policy::Policy;
 use crate::fsutil::{self, FileError};
@@ -171,17 +172,31 @@ impl Config {
         }
     }
 
+    /// Reads what a daemon has left in `state_dir`: profiles and interposers. While a node is upgraded that daemon is of
+    /// another version; keys beside these are of no concern to interposers, and need not be known.
+    ///
+    /// # Errors
+    /// As [`Self::load`] of a named file.
+    pub fn load_published(state_dir: &Path) -> Result<Self, ConfigError> {
+        let path = state_dir.join(PUBLISHED);
+        Self::parse_for(Reader::Interposer, &read_text(&path)?, &path.display().to_string())
+    }
+
     /// Parses `text`, which errors call `origin`.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] with every mistake.
     pub fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        Self::parse_for(Reader::Anyone, text, origin)
+    }
+
+    fn parse_for(reader: Reader, text: &str, origin: &str) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: origin.to_owned(), problems };
         let value: serde_yaml::Value = serde_yaml::from_str(text)
             .map_err(|error| invalid(vec![Problem { path: String::new(), message: error.to_string(), line: None }]))?;
         let located = |problem: Problem| Problem { line: line::of(text, &problem.path), ..problem };
         let read::Parts { policy, interposers, listen } =
-            read::config(&value).map_err(|problems| invalid(problems.into_iter().map(located).collect()))?;
+            read::config(&value, reader).map_err(|problems| invalid(problems.into_iter().map(located).collect()))?;
         Ok(Self {
             policy,
             interposers,

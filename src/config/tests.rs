@@ -173,6 +173,20 @@ fn what_is_published_is_what_was_read_and_nothing_where_nothing_was() {
 }
 
 #[test]
+fn of_what_is_published_interposers_read_their_own_whatever_else_a_daemon_of_another_version_knows() {
+    let dir = tempfile::tempdir().expect("dir");
+    let read = |text: &str| {
+        std::fs::write(dir.path().join(PUBLISHED), text).expect("write");
+        Config::load_published(dir.path())
+    };
+    let of_the_daemon = read("hostProc: /host/proc\nlisten: [\":1\", \":2\"]\nprofiles: []\n").expect("valid");
+    assert!(of_the_daemon.policy.profiles.is_empty());
+    assert_eq!(of_the_daemon.listen, None);
+    let own = read("listen: 5\nprofiles:\n- name: a\n  netns: later\n").expect_err("what profiles mean is theirs");
+    assert!(own.to_string().contains("profiles[0].netns: expected"), "{own}");
+}
+
+#[test]
 fn a_name_is_mentioned_however_it_is_written() {
     let dir = tempfile::tempdir().expect("dir");
     let path = dir.path().join("c.yaml");

@@ -153,7 +153,7 @@ fn the_overlay_interposed_has_no_privilege_and_needs_none_where_interposers_pin(
         );
         // What it lacks the right to is said.
         for (args, why) in [
-            (&["gc"][..], "Operation not permitted"),
+            (&["gc"][..], "run it as root on the node"),
             (&["exec", handler, "--", "true"], "Permission denied"),
             (&["check"], "host root /host/proc/1/root: Permission denied"),
         ] {

@@ -1,6 +1,8 @@
 //! A container of a manifest, asked for as a kubelet does: arguments, environment, security context and mounts are the
 //! manifest's. In the place of its image the container has berth of these tests and the libraries that this needs.
 
+use std::os::unix::fs::symlink;
+
 use k8s_cri::v1::security_profile::ProfileType;
 use k8s_cri::v1::{
     Capability, ContainerConfig, ContainerMetadata, Int64Value, KeyValue, LinuxContainerConfig,
@@ -12,7 +14,9 @@ use super::Rig;
 use super::berth::lean;
 use super::cri::{Network, Pod, Sandbox, image_spec};
 use super::manifest::{only, rendered};
+use super::node::assert_untouched;
 use super::provision::provision;
+use super::wait::{DEADLINE, eventually, within};
 
 /// What stands for the image, on the node.
 pub(crate) const IMAGE: &str = "/run/rig/image";
@@ -232,6 +236,62 @@ impl Rig {
         // 2026-01-01T00:00:00.000000000Z stderr F text
         let texts = log.lines().map(|line| line.splitn(4, ' ').nth(3).unwrap_or_default());
         texts.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Rig {
+    /// Mounts a ConfigMap as Kubernetes does, or changes it: the file is a link by way of `..data` to a directory with
+    /// a date.
+    pub(crate) fn mount_config_map(&self, generation: &str, text: &str) {
+        let directory = self.path(CONFIG_MAP);
+        std::fs::create_dir_all(directory.join(generation)).expect("make a directory");
+        self.write(&format!("{CONFIG_MAP}/{generation}/config.yaml"), text);
+        symlink(generation, directory.join("..new")).expect("link");
+        std::fs::rename(directory.join("..new"), directory.join("..data")).expect("swap");
+        if !directory.join("config.yaml").is_symlink() {
+            symlink("..data/config.yaml", directory.join("config.yaml")).expect("link");
+        }
+    }
+
+    /// A page of the container on the node's network: its status and what it says, each finding on one line.
+    pub(crate) fn page_of_node(&self, path: &str) -> Option<(u16, String)> {
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/9464; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3");
+        let answer = self.run("bash", &["-c", &script]).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines = body.replace("\n       ", " ").lines().map(words).collect::<Vec<_>>();
+        Some((head.split(' ').nth(1)?.parse().ok()?, lines.join("\n")))
+    }
+
+    /// Waits until /readyz answers with this status, and with this in what it says; what it says.
+    #[track_caller]
+    pub(crate) fn await_page(&self, status: u16, wanted: &str) -> String {
+        let mut last = None;
+        let body = within(DEADLINE, || {
+            last = self.page_of_node("/readyz").or(last.take());
+            last.clone().filter(|(found, body)| *found == status && body.contains(wanted)).map(|(_, body)| body)
+        });
+        body.unwrap_or_else(|| panic!("not {status} with {wanted:?} but {last:?}"))
+    }
+
+    /// Ends an installer as a kubelet does: well, and nothing of berth's goes.
+    #[track_caller]
+    pub(crate) fn end_manifest(&self, started: Started) {
+        let before = self.see();
+        self.cri().stop_container_within(&started.id, 30).expect("stop the container");
+        assert_eq!(self.cri().exit_code(&started.id), Some(0), "{}", self.said(&started));
+        assert_untouched(&before, &self.see());
+        self.cri().remove_pod(&started.pod.id).expect("remove its pod");
+    }
+
+    /// Runs a Job's pod to its end: its exit code, and what it said.
+    #[track_caller]
+    pub(crate) fn run_job(&self, name: &str, template: &Template) -> (i32, String) {
+        let job = self.run_manifest(name, template);
+        let code = eventually("the Job's pod ends", || self.cri().exit_code(&job.id));
+        let said = self.said(&job);
+        self.cri().remove_pod(&job.pod.id).expect("remove its pod");
+        (code, said)
     }
 }
 

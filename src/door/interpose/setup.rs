@@ -50,7 +50,7 @@ impl Places {
         if ledger::check_owner(&self.state_dir).is_err() {
             return Ok(None);
         }
-        match Config::load(Some(&self.state_dir.join(PUBLISHED))) {
+        match Config::load_published(&self.state_dir) {
             Ok(config) => Ok(Some(config)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),

@@ -26,6 +26,7 @@ mod local;
 mod pod;
 mod provider;
 mod report;
+mod required;
 mod scene;
 mod shape;
 
@@ -34,5 +35,6 @@ mod host;
 mod manifests;
 mod pods;
 mod ready;
+mod skew;
 mod workloads;
 mod wrapped;

@@ -17,6 +17,7 @@ const BUNDLES: &str = "/run/containerd/io.containerd.runtime.v2.task/k8s.io";
 pub(crate) struct Pod {
     pub(crate) namespace: String,
     pub(crate) name: String,
+    /// The one that the node knows; the API's object of a static pod has another.
     pub(crate) uid: String,
     /// The pod's own, or the node's where it has the node's network.
     pub(crate) address: String,
@@ -32,10 +33,11 @@ impl Pod {
             let id = status["containerID"].as_str()?.strip_prefix("containerd://")?;
             Some((text(&status["name"]), id.to_owned()))
         });
+        let static_uid = object["metadata"]["annotations"].get("kubernetes.io/config.hash");
         Self {
             namespace: text(&object["metadata"]["namespace"]),
             name: text(&object["metadata"]["name"]),
-            uid: text(&object["metadata"]["uid"]),
+            uid: text(static_uid.unwrap_or(&object["metadata"]["uid"])),
             address: text(&object["status"]["podIP"]),
             containers: containers.collect(),
         }

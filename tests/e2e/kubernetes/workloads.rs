@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::holds::{assert_container_in_berth, assert_in_berth, assert_serves, assert_unpinned};
+use super::kubectl::Object;
 use super::pod::Pod;
-use super::scene::Scene;
+use super::scene::{Scene, is_ready};
 use super::shape::{LET_GO, container, held, idle, pod, server, template};
 use crate::rig::containerd::VM;
 use crate::rig::provision::provision;
@@ -34,7 +35,7 @@ fn a_pod_of_a_statefulset_is_in_berth_and_so_is_the_next_one_of_its_name() {
 
     scene.cluster.delete(&first.object());
     let next = scene.await_object("the next pod is ready", "pod", "db-0", |pod| {
-        super::scene::is_ready(pod).then(|| Pod::of(pod)).filter(|pod| pod.uid != first.uid)
+        is_ready(pod).then(|| Pod::of(pod)).filter(|pod| pod.uid != first.uid)
     });
     assert_in_berth(&scene, &next);
     assert_serves(&scene, &next, "server", "here");
@@ -136,15 +137,13 @@ fn a_static_pod_is_in_berth_under_the_id_that_the_kubelet_gave_it() {
     let scene = Scene::with("plugin", "static");
     let spec = json!({"containers": [server("server", "of the node"), idle("client")]});
     let file = StaticPod::put(&scene, "static", VM, &spec);
-    // The API server has its mirror, of the static pod's name with the node's, and with an id of its own.
-    let is_mirror = |pod: &serde_json::Value| {
-        let uid = pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].as_str()?.to_owned();
-        super::scene::is_ready(pod).then(|| Pod { uid, ..Pod::of(pod) })
-    };
-    let pods = super::kubectl::Object::all(&scene.namespace, "pods");
-    let pod = scene.cluster.eventually("the static pod is ready", &pods, |list| {
-        list["items"].as_array().into_iter().flatten().find_map(is_mirror)
+    // The API server's mirror of it has the node's name in its own, and an id of its own.
+    let pods = Object::all(&scene.namespace, "pods");
+    let (pod, uid_of_mirror) = scene.cluster.eventually("the static pod is ready", &pods, |list| {
+        let mirror = list["items"].as_array()?.first()?;
+        is_ready(mirror).then(|| (Pod::of(mirror), mirror["metadata"]["uid"].clone()))
     });
+    assert_ne!(uid_of_mirror, pod.uid);
     assert_in_berth(&scene, &pod);
     assert_serves(&scene, &pod, "server", "of the node");
     drop(file);
