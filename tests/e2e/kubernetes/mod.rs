@@ -16,16 +16,24 @@
 #![allow(clippy::print_stderr, reason = "a failing test shows the logs")]
 
 mod berth;
+mod churn;
 mod cluster;
 mod holds;
 mod image;
 mod kind;
 mod kubectl;
+mod lasting;
 mod local;
+mod measure;
 mod pod;
 mod provider;
 mod report;
 mod scene;
 
+mod away;
+mod engine;
+mod evicted;
+mod many;
 mod pods;
 mod ready;
+mod update;

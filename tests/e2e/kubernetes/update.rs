@@ -1,0 +1,98 @@
+//! Pods that come and go while berth is replaced, or ends without a word.
+
+use std::collections::BTreeSet;
+
+use nix::sys::signal::Signal;
+
+use super::away::unadjusted_by_the_log;
+use super::berth::daemonset;
+use super::churn::Churn;
+use super::lasting::Lasting;
+use super::measure::send;
+use super::pod::Pod;
+use super::scene::Scene;
+use crate::rig::IDLE;
+use crate::rig::containerd::VM;
+use crate::rig::provision::provision;
+
+/// Changes an annotation of the DaemonSet's template.
+#[track_caller]
+fn begin_update(scene: &Scene<'_>) {
+    scene.cluster.kubectl(&daemonset().after(&["rollout", "restart"])).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn no_pod_fails_while_the_daemonset_is_updated_twice() {
+    let scene = Scene::with("plugin", "update");
+    let lasting = Lasting::start(&scene, "lasting");
+    let churn = Churn::start(&scene);
+    let (before, first) = (churn.gone(), scene.cluster.berth());
+    for _ in 0..2 {
+        begin_update(&scene);
+        scene.cluster.await_rollout(&daemonset());
+        churn.await_more(3);
+    }
+    let during = churn.gone() - before;
+    assert_ne!(scene.cluster.berth().uid, first.uid, "there was no update");
+    assert!(during > 6, "no more than {during} pods came and went during two updates");
+    churn.end();
+    lasting.assert_undisturbed(&scene);
+    Lasting::start(&scene, "later");
+}
+
+#[test]
+fn no_pod_fails_and_nothing_is_lost_when_berth_is_killed() {
+    let scene = Scene::with("plugin", "killed");
+    let lasting = Lasting::start(&scene, "lasting");
+    let churn = Churn::start(&scene);
+    let before = scene.cluster.berth();
+    send(scene.cluster.node(), Signal::SIGKILL, scene.cluster.pid_of_berth());
+    scene.cluster.eventually("the kubelet starts berth again", &before.object(), |pod| {
+        let again = Pod::of(pod).containers != before.containers;
+        (again && super::scene::is_ready(pod)).then_some(())
+    });
+    scene.cluster.await_ready();
+    churn.await_more(6);
+    churn.end();
+    lasting.assert_undisturbed(&scene);
+    Lasting::start(&scene, "later");
+}
+
+#[test]
+fn every_container_that_runs_after_an_update_is_adjusted_or_reported() {
+    const PODS: usize = 12;
+    let scene = Scene::with("plugin", "each");
+    let image = &provision().image_busybox;
+    let pods = (0..PODS).map(|number| {
+        format!(
+            r#"apiVersion: v1
+kind: Pod
+metadata: {{name: each-{number}, labels: {{app: each}}}}
+spec:
+  runtimeClassName: {VM}
+  containers:
+  - name: main
+    image: {image}
+    command: [sh, -c, "{IDLE}"]
+---
+"#
+        )
+    });
+    begin_update(&scene);
+    scene.apply(&pods.collect::<String>());
+    let pods = scene.ready_pods("app=each", PODS);
+    scene.cluster.await_rollout(&daemonset());
+
+    let runs_unadjusted = |pod: &&Pod| {
+        let annotations = pod.bundle(scene.cluster, "main").annotations();
+        !annotations.keys().any(|key| key.starts_with("ocid/"))
+    };
+    let unadjusted: BTreeSet<_> =
+        pods.iter().filter(runs_unadjusted).map(|pod| (pod.name.clone(), "main".to_owned())).collect();
+    scene.cluster.await_metric("berth_containers_unadjusted", unadjusted.len() as u64);
+    assert_eq!(unadjusted_by_the_log(&scene), unadjusted);
+    for pod in &pods {
+        let sandbox = pod.sandbox(scene.cluster).id;
+        assert!(scene.cluster.node().pin(&sandbox).is_some(), "{} is not pinned", pod.name);
+    }
+}
