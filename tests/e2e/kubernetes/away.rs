@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use super::berth::{NAMESPACE, SELECTOR, daemonset};
 use super::cluster::Cluster;
 use super::holds::{assert_container_in_berth, assert_in_berth, assert_serves, assert_untouched};
-use super::kubectl::Object;
+use super::kubectl::{Object, PATIENCE};
 use super::lasting::{Lasting, SERVER, assert_nothing_left_of, serve};
 use super::pod::Pod;
 use super::scene::Scene;
 use crate::rig::containerd::{VM, WRAPPED};
 use crate::rig::provision::provision;
+use crate::rig::wait::within;
 
 const UNADJUSTED: &str = "berth_containers_unadjusted";
 
@@ -20,7 +21,8 @@ const UNADJUSTED: &str = "berth_containers_unadjusted";
 fn take_away(cluster: &Cluster) {
     cluster.delete(&daemonset());
     let pods = Object::labelled(NAMESPACE, "pods", SELECTOR);
-    cluster.eventually("no berth is left", &pods, |list| list["items"].as_array()?.is_empty().then_some(()));
+    let gone = within(PATIENCE, || cluster.items(&pods).is_empty().then_some(()));
+    assert!(gone.is_some(), "berth is still there {PATIENCE:?} after its DaemonSet\n{}", cluster.about(&pods));
 }
 
 /// Applies the overlay again, and returns when berth is ready.

@@ -72,9 +72,8 @@ spec:
         };
         self.scene.await_object("the Job stands still", "job", JOB, idle);
         let pods = Object::labelled(&self.scene.namespace, "pods", &format!("job-name={JOB}"));
-        let pods = self.scene.cluster.get(&pods).expect("a list");
-        let pods = pods["items"].as_array().expect("a list of pods");
-        for pod in pods {
+        let pods = self.scene.cluster.items(&pods);
+        for pod in &pods {
             assert_eq!(pod["status"]["phase"], "Succeeded", "{pod:#}");
             assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0, "{pod:#}");
         }
@@ -84,8 +83,7 @@ spec:
     /// What the kubelet says of steps that failed, even if it came through later.
     fn complaints(&self) -> Vec<String> {
         let events = Object::labelled(&self.scene.namespace, "events", "");
-        let events = self.scene.cluster.get(&events).expect("a list");
-        let events = events["items"].as_array().expect("a list of events").iter();
+        let events = self.scene.cluster.items(&events).into_iter();
         let failed = events.filter(|event| {
             let reason = event["reason"].as_str().unwrap_or_default();
             event["type"] == "Warning" && (reason.starts_with("Failed") || reason == "BackOff")
