@@ -1,13 +1,14 @@
-//! A pod that is there all the time while something happens to berth or to the engine.
+//! Pods that are there while something happens to berth or to the engine.
 
 use super::holds::{assert_in_berth, assert_serves};
+use super::kubectl::PATIENCE;
 use super::pod::Pod;
 use super::scene::Scene;
-use crate::rig::SERVE;
 use crate::rig::containerd::VM;
 use crate::rig::provision::provision;
 use crate::rig::read::NetnsId;
 use crate::rig::wait::within;
+use crate::rig::{IDLE, SERVE};
 
 /// The pod's only container.
 pub(crate) const SERVER: &str = "server";
@@ -69,6 +70,31 @@ spec:
     scene.ready_pod(name)
 }
 
+/// The only container of [`idle_pods`].
+pub(crate) const IDLER: &str = "main";
+
+/// Pods of one container each that does nothing, of a selected class, with the label `app` of this name.
+pub(crate) fn idle_pods(app: &str, number: usize) -> String {
+    let image = &provision().image_busybox;
+    let pod = |number| {
+        format!(
+            r#"apiVersion: v1
+kind: Pod
+metadata: {{name: {app}-{number}, labels: {{app: {app}}}}}
+spec:
+  runtimeClassName: {VM}
+  terminationGracePeriodSeconds: 2
+  containers:
+  - name: {IDLER}
+    image: {image}
+    command: [sh, -c, "{IDLE}"]
+---
+"#
+        )
+    };
+    (0..number).map(pod).collect()
+}
+
 /// Within the suite's patience berth has nothing of the sandbox.
 #[track_caller]
 pub(crate) fn assert_nothing_left_of(scene: &Scene<'_>, sandbox: &str) {
@@ -76,6 +102,6 @@ pub(crate) fn assert_nothing_left_of(scene: &Scene<'_>, sandbox: &str) {
         let all = scene.cluster.node().left_of_pods();
         all.into_iter().filter(|path| path.contains(sandbox)).collect::<Vec<_>>()
     };
-    let gone = within(super::kubectl::PATIENCE, || left().is_empty().then_some(()));
+    let gone = within(PATIENCE, || left().is_empty().then_some(()));
     assert!(gone.is_some(), "still there: {:?}", left());
 }

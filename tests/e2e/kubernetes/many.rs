@@ -1,14 +1,12 @@
 //! What is left after very many pods.
 
-use std::io::Write;
 use std::time::Instant;
 
 use super::holds::assert_in_berth;
 use super::kubectl::{Object, PATIENCE};
+use super::lasting::idle_pods;
+use super::measure::show;
 use super::scene::Scene;
-use crate::rig::IDLE;
-use crate::rig::containerd::VM;
-use crate::rig::provision::provision;
 use crate::rig::wait::within;
 
 /// As many at a time as two processors bring up within half a minute.
@@ -22,32 +20,10 @@ fn pods() -> usize {
     given.map_or(200, |number| number.parse().unwrap_or_else(|e| panic!("BERTH_PODS={number}: {e}")))
 }
 
-/// Pods of one container each, of a selected class.
-fn manifests(number: usize) -> String {
-    let image = &provision().image_busybox;
-    let pod = |number| {
-        format!(
-            r#"apiVersion: v1
-kind: Pod
-metadata: {{name: many-{number}, labels: {{app: many}}}}
-spec:
-  runtimeClassName: {VM}
-  terminationGracePeriodSeconds: 2
-  containers:
-  - name: main
-    image: {image}
-    command: [sh, -c, "{IDLE}"]
----
-"#
-        )
-    };
-    (0..number).map(pod).collect()
-}
-
 /// Makes so many pods, all of which are in berth, and deletes them; nothing of berth's is left of them.
 #[track_caller]
 fn come_and_go(scene: &Scene<'_>, number: usize) {
-    scene.apply(&manifests(number));
+    scene.apply(&idle_pods("many", number));
     for pod in scene.ready_pods("app=many", number) {
         assert_in_berth(scene, &pod);
     }
@@ -69,13 +45,13 @@ fn pods_by_the_hundred_leave_no_file_and_no_mount_and_cost_no_memory_and_no_desc
     let took = start.elapsed();
 
     let after = scene.cluster.usage_at_rest();
-    let rate = number as f64 / took.as_secs_f64();
-    let figures = format!("{number} pods in {took:.0?}, {rate:.2} pods/s\n  before: {before:?}\n  after:  {after:?}\n");
-    // Not by a macro, whose output is kept from who runs the tests while they pass.
-    std::io::stderr().write_all(figures.as_bytes()).expect("write to standard error");
+    let each = took / u32::try_from(number).expect("not as many as that");
+    let figures = format!("{number} pods in {took:.0?}, {each:.2?} each\n  before: {before:?}\n  after:  {after:?}");
+    show(&figures);
     assert_eq!(scene.cluster.berth().containers, berth.containers, "it is not the same berth:\n{figures}");
     assert_eq!((after.descriptors, after.threads), (before.descriptors, before.threads), "{figures}");
     assert!(after.resident <= before.resident + before.resident * GROWTH / 100, "{figures}");
-    let mounts = scene.cluster.mounts_of_berth();
-    assert!(!mounts.contains("/berth-"), "mounts are left in berth's own namespace:\n{mounts}");
+    let mounts = scene.cluster.node().mounts_of_pid(scene.cluster.pid_of_berth());
+    let pins: Vec<_> = mounts.into_iter().filter(|point| point.contains("/berth-")).collect();
+    assert_eq!(pins, Vec::<String>::new(), "mounts are left in berth's own namespace");
 }

@@ -1,6 +1,7 @@
 //! What berth's process is and has, from outside: its metrics, its signals, its `/proc`.
 
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -49,13 +50,6 @@ impl Cluster {
         self.berth().bundle(self, "berth").pid()
     }
 
-    /// The mount table that berth sees.
-    #[track_caller]
-    pub(crate) fn mounts_of_berth(&self) -> String {
-        let path = self.node().path(format!("/proc/{}/mountinfo", self.pid_of_berth()));
-        fs::read_to_string(path).expect("berth runs")
-    }
-
     /// What berth comes down to while nothing happens but its probes: of each the least within [`REST`].
     #[track_caller]
     pub(crate) fn usage_at_rest(&self) -> Usage {
@@ -87,6 +81,11 @@ fn usage(node: Place, pid: u32) -> Usage {
         descriptors: count("fd"),
         threads: count("task"),
     }
+}
+
+/// Shows figures to whoever runs the tests, also while they pass: what macros print is kept back then.
+pub(crate) fn show(figures: &str) {
+    std::io::stderr().write_all(format!("{figures}\n").as_bytes()).expect("write to standard error");
 }
 
 /// Sends a signal to a process of the node.
