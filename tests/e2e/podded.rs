@@ -5,7 +5,7 @@ use super::{
     await_settled,
 };
 use crate::rig::containerd::{SHIMMED, VM, WRAPPED};
-use crate::rig::manifest::Daemon;
+use crate::rig::kubelet::{Started, Template};
 use crate::rig::wait::eventually;
 use crate::rig::{IDLE, Rig};
 
@@ -16,8 +16,9 @@ fn page(rig: &Rig, path: &str) -> Result<String, String> {
 
 /// The overlay's daemon, which is as ready as it can be on this engine: `said`, or without an NRI not at all.
 #[track_caller]
-fn ready(rig: &Rig, overlay: &str, said: &str) -> Option<Daemon> {
-    let daemon = rig.daemon(overlay);
+fn ready(rig: &Rig, overlay: &str, said: &str) -> Option<Started> {
+    rig.make_image(false);
+    let daemon = rig.run_manifest("berth", &Template::of(&format!("overlays/{overlay}"), "DaemonSet"));
     eventually("berth is alive", || page(rig, "/healthz").ok());
     if !rig.has_nri() {
         let answer = page(rig, "/readyz");
@@ -30,13 +31,13 @@ fn ready(rig: &Rig, overlay: &str, said: &str) -> Option<Daemon> {
 }
 
 /// A file of the container's process in `/proc`.
-fn process(rig: &Rig, daemon: &Daemon, file: &str) -> String {
-    let pid = rig.cri().container_pid(&daemon.container);
+fn process(rig: &Rig, daemon: &Started, file: &str) -> String {
+    let pid = rig.cri().container_pid(&daemon.id);
     std::fs::read_to_string(rig.path(format!("/proc/{pid}/{file}"))).expect("the container runs")
 }
 
 /// A field of its `/proc/<pid>/status`.
-fn status(rig: &Rig, daemon: &Daemon, field: &str) -> String {
+fn status(rig: &Rig, daemon: &Started, field: &str) -> String {
     let text = process(rig, daemon, "status");
     let line = text.lines().find_map(|line| line.strip_prefix(field)).expect("the field is there");
     line.trim_start_matches(':').trim().to_owned()
@@ -44,7 +45,7 @@ fn status(rig: &Rig, daemon: &Daemon, field: &str) -> String {
 
 /// Which of the mounts that the manifest asks for give what is mounted in them to others. (The OCI runtime makes those of
 /// cgroups itself.)
-fn shared_mounts(rig: &Rig, daemon: &Daemon) -> Vec<String> {
+fn shared_mounts(rig: &Rig, daemon: &Started) -> Vec<String> {
     let text = process(rig, daemon, "mountinfo");
     let shared = text.lines().filter(|line| line.contains(" shared:"));
     let points = shared.filter_map(|line| line.split(' ').nth(4)).filter(|point| !point.starts_with("/sys/"));
@@ -55,16 +56,16 @@ fn shared_mounts(rig: &Rig, daemon: &Daemon) -> Vec<String> {
 
 /// Nothing is written but where the manifest lets it.
 #[track_caller]
-fn assert_writes_nothing(rig: &Rig, daemon: &Daemon) {
+fn assert_writes_nothing(rig: &Rig, daemon: &Started) {
     for file in ["/x", "/etc/berth/config.yaml", "/var/run/nri/x", "/host/proc/sys/kernel/domainname"] {
-        let written = rig.cri().exec(&daemon.container, &["/bin/sh", "-c", &format!(": >>{file}")]);
+        let written = rig.cri().exec(&daemon.id, &["/bin/sh", "-c", &format!(": >>{file}")]);
         assert!(written.as_ref().is_err_and(|error| error.contains("Read-only file system")), "{file}: {written:?}");
     }
 }
 
 /// What berth in the daemon's container prints, as by `kubectl exec`.
-fn berth(rig: &Rig, daemon: &Daemon, args: &[&str]) -> Result<String, String> {
-    rig.cri().exec(&daemon.container, &[&["/berth"], args].concat())
+fn berth(rig: &Rig, daemon: &Started, args: &[&str]) -> Result<String, String> {
+    rig.cri().exec(&daemon.id, &[&["/berth"], args].concat())
 }
 
 #[test]

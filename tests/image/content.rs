@@ -47,9 +47,11 @@ fn it_says_what_it_is_and_of_which_sources() {
         assert_eq!(labels["org.opencontainers.image.version"].take(), env!("CARGO_PKG_VERSION"));
         assert_eq!(labels["org.opencontainers.image.licenses"], env!("CARGO_PKG_LICENSE"));
 
-        config["config"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        // What else is there is the builder's own way to say nothing.
+        let said =
+            ["Entrypoint", "Cmd", "Labels", "User", "ExposedPorts", "Volumes"].map(|key| (key, &config["config"][key]));
         insta::allow_duplicates! {
-            insta::assert_snapshot!("config", format!("{:#}\n", config["config"]));
+            insta::assert_snapshot!("config", said.map(|(key, value)| format!("{key}: {value:#}\n")).concat());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A real engine runs it, as a DaemonSet's pod.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use k8s_cri::v1::{
     ContainerConfig, ContainerMetadata, KeyValue, LinuxContainerConfig, LinuxContainerSecurityContext, Mount,
@@ -13,10 +14,12 @@ use crate::rig::Rig;
 use crate::rig::containerd::VM;
 use crate::rig::cri::{Pod, Sandbox, image_spec};
 use crate::rig::holds::{assert_identity, assert_joined_pin, assert_nothing_left};
-use crate::rig::wait::eventually;
 
 /// In the rig.
 const ARCHIVE: &str = "/run/rig/berth.tar";
+
+/// In the container, in a directory that is the node's, too.
+const PAGES: &str = "unix:/run/berth/http.sock";
 
 /// A directory of the node in the container; by two names, if engines use two.
 fn mounts() -> Vec<Mount> {
@@ -31,6 +34,7 @@ fn mounts() -> Vec<Mount> {
         of("/run/berth", "/run/berth", MountPropagation::PropagationPrivate),
         of("/run/netns", "/run/netns", MountPropagation::PropagationBidirectional),
         of("/run/netns", "/var/run/netns", MountPropagation::PropagationBidirectional),
+        of("/run/rig/etc", "/etc/berth", MountPropagation::PropagationPrivate),
         of("/proc", "/host/proc", MountPropagation::PropagationPrivate),
     ]
 }
@@ -41,7 +45,9 @@ fn daemon() -> ContainerConfig {
     ContainerConfig {
         metadata: Some(ContainerMetadata { name: "berth".into(), attempt: 0 }),
         image: Some(image_spec(NAME)),
-        envs: vec![KeyValue { key: "BERTH_HOST_PROC".into(), value: "/host/proc".into() }],
+        envs: [("BERTH_CONFIG", "/etc/berth/config.yaml"), ("BERTH_LISTEN", PAGES)]
+            .map(|(key, value)| KeyValue { key: key.into(), value: value.into() })
+            .into(),
         mounts: mounts(),
         linux: Some(LinuxContainerConfig { security_context: Some(security), ..Default::default() }),
         ..ContainerConfig::default()
@@ -56,7 +62,9 @@ fn load(rig: &Rig) {
 }
 
 fn start(rig: &Rig) -> (Sandbox, String) {
-    rig.run("mkdir", &["-p", "/run/netns", "/run/berth"]).expect("make the node's directories");
+    rig.run("mkdir", &["-p", "/run/netns", "/run/berth", "/run/rig/etc"]).expect("make the node's directories");
+    rig.write("/run/rig/etc/config.yaml", "hostProc: /host/proc\n");
+    symlink("berth/http.sock", rig.path("/run/berth-http.sock")).expect("give berth's pages the rig's name for them");
     let pod = rig.run_pod(&Pod { privileged: true, ..Pod::new("berth", "") }).expect("run the pod");
     let id = rig.cri().create(&pod, daemon()).expect("create the container");
     rig.cri().start_container(&id).expect("start the container");
@@ -65,13 +73,13 @@ fn start(rig: &Rig) -> (Sandbox, String) {
 
 #[test]
 fn it_answers_from_a_pod_and_its_pins_reach_the_node() {
-    let mut rig = Rig::furnished();
-    rig.start_engine();
+    let rig = Rig::start();
     load(&rig);
     let (_pod, daemon) = start(&rig);
     let version = rig.cri().exec(&daemon, &["/berth", "--version"]).expect("run its command in the pod");
     assert!(version.starts_with(concat!("berth ", env!("CARGO_PKG_VERSION"), " (")), "{version}");
-    eventually("berth has met the engine", || rig.path("/run/berth/config.yaml").exists().then_some(()));
+    let said = rig.await_ready(200);
+    assert!(!said.contains("FAIL"), "{said}");
 
     let pod = rig.pod("web", VM);
     let container = rig.container(&pod, "main", IDLE);

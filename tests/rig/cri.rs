@@ -34,10 +34,10 @@ pub(crate) struct Pod {
     pub(crate) handler: String,
     pub(crate) network: Network,
     pub(crate) users: Users,
-    /// One of its containers is to be privileged.
-    pub(crate) privileged: bool,
     pub(crate) labels: HashMap<String, String>,
     pub(crate) annotations: HashMap<String, String>,
+    /// Its containers may be privileged.
+    pub(crate) privileged: bool,
     /// The directory of its containers' logs, on the node; empty for none.
     pub(crate) logs: String,
 }
@@ -323,8 +323,7 @@ impl Sandbox {
     }
 }
 
-/// A container as the kubelet asks for it, running `script` under a shell.
-pub(crate) fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig {
+fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig {
     let security = LinuxContainerSecurityContext {
         namespace_options: pod.namespaces(),
         ..LinuxContainerSecurityContext::default()

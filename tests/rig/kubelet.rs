@@ -11,6 +11,7 @@ use serde_yaml::Value;
 use super::Rig;
 use super::berth::lean;
 use super::cri::{Network, Pod, Sandbox, image_spec};
+use super::manifest::{only, rendered};
 use super::provision::provision;
 
 /// What stands for the image, on the node.
@@ -20,11 +21,28 @@ pub(crate) const CONFIG_MAP: &str = "/run/rig/config-map";
 /// Where logs of containers are.
 const LOGS: &str = "/run/rig/pods";
 
+/// What the kubelet has masked and made read-only in every container that is not privileged (k8s.io/kubernetes
+/// `pkg/securitycontext`, the procMount `Default`).
+const MASKED: [&str; 9] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
 /// A container of a manifest.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     container: Value,
     volumes: Vec<Value>,
+    /// What the ConfigMap has as config.yaml, if there is one.
+    config: Option<String>,
 }
 
 /// A container that was started; its log has its name.
@@ -36,22 +54,19 @@ pub(crate) struct Started {
 }
 
 impl Template {
-    /// The first container of a DaemonSet or Job.
-    pub(crate) fn of(path: &str) -> Self {
-        let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-        let file: Value = serde_yaml::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"));
-        let pod = &file["spec"]["template"]["spec"];
-        let volumes = pod["volumes"].as_sequence().cloned().unwrap_or_default();
-        Self { container: pod["containers"][0].clone(), volumes }
-    }
-
-    /// The same on top of another: lists of mounts and volumes are both.
-    pub(crate) fn on(mut self, base: &Self) -> Self {
-        let mounts = self.container["volumeMounts"].as_sequence_mut().expect("there are mounts");
-        mounts.extend(base.container["volumeMounts"].as_sequence().cloned().unwrap_or_default());
-        self.volumes.extend(base.volumes.clone());
-        self
+    /// The container of the one DaemonSet or Job of a kustomization, by its directory below `manifests/`.
+    #[track_caller]
+    pub(crate) fn of(kustomization: &str, kind: &str) -> Self {
+        let objects = rendered(kustomization);
+        let pod = &only(&objects, kind)["spec"]["template"]["spec"];
+        assert_eq!(pod["hostNetwork"], true, "the pod is run on the node's network");
+        assert_eq!(pod["containers"].as_sequence().map(Vec::len), Some(1), "there is one container");
+        let map = objects.iter().find(|object| object["kind"] == "ConfigMap");
+        Self {
+            container: pod["containers"][0].clone(),
+            volumes: pod["volumes"].as_sequence().cloned().unwrap_or_default(),
+            config: map.map(|map| text(&map["data"]["config.yaml"])),
+        }
     }
 
     /// With an argument more.
@@ -66,6 +81,18 @@ impl Template {
         self
     }
 
+    /// The capabilities that it asks for.
+    pub(crate) fn capabilities(&self) -> Vec<String> {
+        list(&self.container["securityContext"]["capabilities"]["add"])
+    }
+
+    /// Without this one.
+    pub(crate) fn without_capability(mut self, capability: &str) -> Self {
+        let asked = self.container["securityContext"]["capabilities"]["add"].as_sequence_mut();
+        asked.expect("it asks for some").retain(|asked| asked != capability);
+        self
+    }
+
     fn mounts(&self) -> Vec<Mount> {
         let mounts = self.container["volumeMounts"].as_sequence().into_iter().flatten();
         mounts
@@ -75,17 +102,23 @@ impl Template {
                 let propagation = match mount["mountPropagation"].as_str() {
                     None => MountPropagation::PropagationPrivate,
                     Some("HostToContainer") => MountPropagation::PropagationHostToContainer,
+                    Some("Bidirectional") => MountPropagation::PropagationBidirectional,
                     Some(other) => panic!("mountPropagation: {other}"),
                 };
                 Mount {
                     container_path: text(&mount["mountPath"]),
                     host_path: host_path.to_owned(),
                     readonly: mount["readOnly"].as_bool().unwrap_or_default(),
+                    recursive_read_only: mount["recursiveReadOnly"] == "IfPossible",
                     propagation: propagation.into(),
                     ..Mount::default()
                 }
             })
             .collect()
+    }
+
+    fn is_privileged(&self) -> bool {
+        self.container["securityContext"]["privileged"] == true
     }
 
     fn security(&self) -> LinuxContainerSecurityContext {
@@ -99,7 +132,12 @@ impl Template {
             .into(),
             localhost_ref: String::new(),
         };
+        let some = |told: &Value| (!told.is_null()).then(|| profile(told));
+        let paths = |paths: &[&str]| {
+            if self.is_privileged() { Vec::new() } else { paths.iter().map(ToString::to_string).collect() }
+        };
         LinuxContainerSecurityContext {
+            privileged: self.is_privileged(),
             capabilities: Some(Capability {
                 add_capabilities: list(&told["capabilities"]["add"]),
                 drop_capabilities: list(&told["capabilities"]["drop"]),
@@ -107,13 +145,14 @@ impl Template {
             }),
             run_as_user: Some(Int64Value { value: told["runAsUser"].as_i64().expect("runAsUser") }),
             readonly_rootfs: told["readOnlyRootFilesystem"].as_bool().expect("readOnlyRootFilesystem"),
-            no_new_privs: !told["allowPrivilegeEscalation"].as_bool().expect("allowPrivilegeEscalation"),
-            seccomp: Some(profile(&told["seccompProfile"])),
-            apparmor: Some(profile(&told["appArmorProfile"])),
-            selinux_options: Some(SeLinuxOption {
-                r#type: text(&told["seLinuxOptions"]["type"]),
-                ..SeLinuxOption::default()
-            }),
+            no_new_privs: told["allowPrivilegeEscalation"] == false,
+            seccomp: some(&told["seccompProfile"]),
+            apparmor: some(&told["appArmorProfile"]),
+            selinux_options: told["seLinuxOptions"]["type"]
+                .as_str()
+                .map(|kind| SeLinuxOption { r#type: kind.to_owned(), ..SeLinuxOption::default() }),
+            masked_paths: paths(&MASKED),
+            readonly_paths: paths(&READ_ONLY),
             ..LinuxContainerSecurityContext::default()
         }
     }
@@ -138,11 +177,25 @@ impl Rig {
     pub(crate) fn run_manifest(&self, name: &str, template: &Template) -> Started {
         let logs = format!("{LOGS}/{name}");
         std::fs::create_dir_all(self.path(&logs)).expect("make a directory for logs");
-        let pod = Pod { network: Network::Host, logs: logs.clone(), ..Pod::new(name, "") };
+        self.make_volumes(template);
+        let privileged = template.is_privileged();
+        let pod = Pod { network: Network::Host, logs: logs.clone(), privileged, ..Pod::new(name, "") };
         let pod = self.run_pod(&pod).expect("run the pod");
         let id = self.cri().create(&pod, self.container_of(&pod, template)).expect("create the container");
         self.cri().start_container(&id).expect("start the container");
         Started { pod, id, log: format!("{logs}/berth.log") }
+    }
+
+    /// What the kubelet makes; a ConfigMap that the test has put there stays as it is.
+    fn make_volumes(&self, template: &Template) {
+        let make = |path: &str| std::fs::create_dir_all(self.path(path)).unwrap_or_else(|e| panic!("make {path}: {e}"));
+        let directories = template.volumes.iter().filter(|volume| volume["hostPath"]["type"] == "DirectoryOrCreate");
+        directories.for_each(|volume| make(&text(&volume["hostPath"]["path"])));
+        let file = format!("{CONFIG_MAP}/config.yaml");
+        if let Some(config) = template.config.as_ref().filter(|_| !self.path(&file).exists()) {
+            make(CONFIG_MAP);
+            self.write(&file, config);
+        }
     }
 
     fn container_of(&self, pod: &Sandbox, template: &Template) -> ContainerConfig {

@@ -74,7 +74,7 @@ pub(super) struct Gathered {
     pub(super) pin_path: String,
     pub(super) source: Source,
     network: Network,
-    /// The pin stands, by whomever it was made.
+    /// The pin stands, as far as it was asked.
     stands: bool,
 }
 
@@ -123,7 +123,10 @@ impl NriDoor {
             (Source::Untold, _) => untold(session, pod),
             (_, id) => Network::Own { lead: self.lead(session, pod, container, id) },
         };
-        let stands = id.is_some_and(|id| self.keeper.store.leads_to(&name, id));
+        // Asked of the file system only where it matters: elsewhere the pin is made.
+        let others = session.pins_by == PinsBy::Interposers;
+        let stands =
+            matches!(source, Source::Pinned) || (others && id.is_some_and(|id| self.keeper.store.leads_to(&name, id)));
         Gathered { name, pin_path, source, network, stands }
     }
 

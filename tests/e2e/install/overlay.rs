@@ -19,14 +19,13 @@ const SYSTEMD: &str = "/run/rig/systemd";
 
 /// The DaemonSet of the overlay, with a handler to wrap.
 fn installer(rig: &Rig) -> Template {
-    let base = Template::of("manifests/base/daemonset.yaml");
-    let overlay = Template::of("manifests/overlays/host/daemonset.yaml").on(&base).arg(HANDLER);
+    let overlay = Template::of("overlays/host", "DaemonSet").arg(HANDLER);
     // Without an NRI there is nobody to start it.
     if rig.has_nri() { overlay } else { overlay.without_arg("--plugin") }
 }
 
 fn uninstall() -> Template {
-    Template::of("manifests/uninstall/job.yaml").arg("--restart")
+    Template::of("uninstall", "Job").arg("--restart")
 }
 
 /// A node as a cluster has it, and what stands for its systemd.
@@ -375,4 +374,40 @@ fn what_cannot_be_installed_ends_it_with_the_reason() {
     );
     assert_eq!(installer.wait(DEADLINE).code(), Some(1));
     assert!(installer.log().contains("there is no runtime handler \"none\""), "{}", installer.log());
+}
+
+#[test]
+fn it_needs_every_capability_that_it_asks_for_and_no_other() {
+    let (rig, _systemd) = node();
+    // An engine whose command line does not say where it is, and a configuration that is not root's.
+    let start = "exec -a containerd /run/rig/containerd/containerd";
+    let restart = std::fs::read_to_string(rig.path(RESTART_COMMAND)).expect("the node's command");
+    let named = restart.replace("/run/rig/containerd/containerd </dev/null", &format!("bash -c '{start}' </dev/null"));
+    assert_ne!(named, restart);
+    rig.write(RESTART_COMMAND, &named);
+    rig.run(RESTART_COMMAND, &[]).expect("start the engine");
+    let mut rig = rig;
+    rig.meet_engine();
+    sh(
+        &rig,
+        "for dir in /usr/bin /usr/sbin; do [ ! -e $dir/containerd ] || mount --bind /dev/null $dir/containerd; done",
+    );
+    sh(&rig, "chown 7:8 /etc/containerd/config.toml; chmod 640 /etc/containerd/config.toml");
+    let before = rig.see();
+    let template = installer(&rig);
+    for capability in template.capabilities() {
+        let started =
+            rig.run_manifest(&format!("without-{capability}"), &template.clone().without_capability(&capability));
+        let code = eventually(&format!("it fails without {capability}"), || rig.cri().exit_code(&started.id));
+        assert_eq!(code, 1, "{capability}: {}", rig.said(&started));
+        rig.cri().remove_pod(&started.pod.id).expect("remove its pod");
+        assert_restored(&before, &rig.see());
+    }
+    let started = rig.run_manifest("berth", &template);
+    await_page(&rig, 503, "PASS installed-files");
+    end(&rig, started);
+    let (code, said) = run(&rig, "berth-uninstall", &uninstall());
+    assert_eq!(code, 0, "{said}");
+    rig.meet_engine();
+    assert_restored(&before, &rig.see());
 }

@@ -33,6 +33,8 @@ mod scene;
 mod away;
 mod engine;
 mod evicted;
+mod host;
+mod manifests;
 mod many;
 mod pods;
 mod ready;

@@ -32,7 +32,7 @@ spec:
 }
 
 /// The pod of such a Deployment, ready.
-fn deploy(scene: &Scene<'_>, name: &str, class: Option<&str>) -> Pod {
+pub(super) fn deploy(scene: &Scene<'_>, name: &str, class: Option<&str>) -> Pod {
     scene.apply(&deployment(name, class));
     scene.ready_pods(&format!("app={name}"), 1).remove(0)
 }

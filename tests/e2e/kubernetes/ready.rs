@@ -2,9 +2,12 @@
 
 use super::berth::{NAMESPACE, daemonset};
 use super::cluster::Cluster;
+use super::holds::assert_in_berth;
 use super::kubectl::Object;
 use super::local::Settings;
-use super::scene::Scene;
+use super::pods::deploy;
+use super::scene::{Scene, is_ready};
+use crate::rig::containerd::VM;
 
 const ENGINE: &str = "/etc/containerd/config.toml";
 const ON: &str = "[plugins.'io.containerd.nri.v1.nri']\n  disable = false";
@@ -29,7 +32,7 @@ fn the_daemonset_is_ready_when_berth_is_registered_and_not_before() {
     assert!(reason.contains("FAIL"), "{reason}");
     assert!(reason.contains("/var/run/nri/nri.sock"), "{reason}");
     let pod = cluster.get(&running.object()).expect("berth's pod is there");
-    assert!(!super::scene::is_ready(&pod), "ready without a session");
+    assert!(!is_ready(&pod), "ready without a session");
     assert_eq!(cluster.health("/healthz").map(|(status, _)| status), Some(200));
 
     let config = std::fs::read_to_string(cluster.node().path(ENGINE)).expect("read the engine's configuration");
@@ -40,5 +43,5 @@ fn the_daemonset_is_ready_when_berth_is_registered_and_not_before() {
     assert_eq!(status, 200);
     let after = cluster.get(&Object::new(NAMESPACE, "pod", &running.name)).expect("it is the same pod");
     assert_eq!(after["status"]["containerStatuses"][0]["restartCount"], 0, "berth was restarted");
-    drop(scene);
+    assert_in_berth(&scene, &deploy(&scene, "web", Some(VM)));
 }

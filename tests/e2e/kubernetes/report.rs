@@ -1,7 +1,8 @@
 //! What a failing test leaves for who looks into it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::berth::NAMESPACE;
 use super::cluster::Cluster;
 use super::kubectl::Object;
 
@@ -42,7 +43,10 @@ impl Cluster {
             ("events".to_owned(), self.said(&["get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"])),
             ("pods".to_owned(), self.said(&["describe", "pods", "--all-namespaces"])),
         ];
-        texts.extend(self.logs_of_pods("berth-system"));
+        if let Some((status, body)) = self.health("/readyz") {
+            texts.push(("readyz".to_owned(), format!("{status}\n{body}")));
+        }
+        texts.extend(self.logs_of_pods(NAMESPACE));
         texts.extend(self.provider().logs());
         texts
     }
@@ -68,7 +72,7 @@ impl Cluster {
     }
 }
 
-fn write(directory: &PathBuf, texts: &[(String, String)]) -> std::io::Result<()> {
+fn write(directory: &Path, texts: &[(String, String)]) -> std::io::Result<()> {
     std::fs::create_dir_all(directory)?;
     texts.iter().try_for_each(|(name, text)| std::fs::write(directory.join(name), text))
 }
