@@ -16,20 +16,28 @@
 #![allow(clippy::print_stderr, reason = "a failing test shows the logs")]
 
 mod berth;
+mod churn;
 mod cluster;
 mod holds;
 mod image;
 mod kind;
 mod kubectl;
+mod lasting;
 mod local;
 mod manifests;
+mod measure;
 mod pod;
 mod provider;
 mod report;
 mod required;
 mod scene;
 
+mod away;
+mod engine;
+mod evicted;
 mod host;
+mod many;
 mod pods;
 mod ready;
 mod skew;
+mod update;
