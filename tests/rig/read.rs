@@ -87,7 +87,13 @@ impl Place {
 
     /// The mount points that the rig's first process sees.
     pub(crate) fn mounts(&self) -> Vec<String> {
-        let table = std::fs::read_to_string(self.path("/proc/1/mountinfo")).expect("read the node's mount table");
+        self.mounts_of_pid(1)
+    }
+
+    /// The mount points that a process of the rig sees.
+    pub(crate) fn mounts_of_pid(&self, pid: u32) -> Vec<String> {
+        let table = std::fs::read_to_string(self.path(format!("/proc/{pid}/mountinfo")));
+        let table = table.unwrap_or_else(|e| panic!("read the mount table of process {pid}: {e}"));
         table.lines().filter_map(|line| line.split(' ').nth(4)).map(str::to_owned).collect()
     }
 

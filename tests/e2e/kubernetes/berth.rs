@@ -35,8 +35,7 @@ impl Cluster {
 
     /// berth's pods that are not about to end, as the API server has them.
     pub(crate) fn berths(&self) -> Vec<Value> {
-        let list = self.get(&Object::labelled(NAMESPACE, "pods", SELECTOR));
-        let pods = list.and_then(|list| list["items"].as_array().cloned()).unwrap_or_default();
+        let pods = self.items(&Object::labelled(NAMESPACE, "pods", SELECTOR));
         pods.into_iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null()).collect()
     }
 

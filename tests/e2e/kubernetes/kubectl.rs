@@ -114,6 +114,11 @@ impl Cluster {
         if text.trim().is_empty() { None } else { Some(serde_json::from_str(&text).expect("kubectl prints JSON")) }
     }
 
+    /// The objects of a list; none where there is none, for which kubectl prints nothing.
+    pub(crate) fn items(&self, list: &Object) -> Vec<Value> {
+        self.get(list).and_then(|list| list["items"].as_array().cloned()).unwrap_or_default()
+    }
+
     /// What `find` finds in an object, waited for; panics with what is known of the object when that took too long.
     #[track_caller]
     pub(crate) fn eventually<T>(&self, what: &str, object: &Object, find: impl Fn(&Value) -> Option<T>) -> T {

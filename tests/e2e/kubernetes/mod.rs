@@ -16,25 +16,33 @@
 #![allow(clippy::print_stderr, reason = "a failing test shows the logs")]
 
 mod berth;
+mod churn;
 mod cluster;
 mod desk;
 mod holds;
 mod image;
 mod kind;
 mod kubectl;
+mod lasting;
 mod local;
+mod measure;
 mod pod;
 mod provider;
 mod report;
-mod required;
 mod scene;
 mod shape;
 
+mod away;
+mod engine;
+mod evicted;
 mod forged;
 mod host;
 mod manifests;
+mod many;
 mod pods;
 mod ready;
+mod required;
 mod skew;
+mod update;
 mod workloads;
 mod wrapped;
