@@ -6,10 +6,11 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 	docker-next docker-20.10 nerdctl gvisor userns vm upgrade
 engine_tests := $(engines:%=test-engine-%)
 
-.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image demo lint bench clean
+.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image test-kubernetes \
+	test-kind test-release demo lint bench clean
 
 help: ## say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the release binary, statically linked; prints its path
 	@scripts/build
@@ -21,7 +22,7 @@ provision: ## what demo and tests run against: containerd, runc, CNI plugins, an
 	@scripts/provision
 
 test: ## all tests, those on a real containerd included (root)
-	@scripts/provision >/dev/null
+	@scripts/provision basics containerd image kustomize >/dev/null
 	cargo test --locked
 
 $(engine_tests): test-engine-%:
@@ -38,13 +39,25 @@ test-image: ## the image: what is in it, for both processors, built twice, and r
 	@scripts/provision basics containerd image berth_image >/dev/null
 	cargo test --locked --test image
 
+test-kubernetes: ## berth in a cluster from plain binaries (root; the first time builds Kubernetes, ten minutes)
+	@scripts/provision basics containerd image berth_image berth_previous kubernetes prometheus-crds >/dev/null
+	cargo test --locked --test e2e_kubernetes -- --test-threads=1
+
+test-kind: ## the same on a cluster that kind makes and that is deleted again (root, docker or podman)
+	@scripts/test-kind
+
+test-release: ## the scripts of a release, and the steps of the workflow around them (root)
+	@scripts/provision kustomize registry >/dev/null
+	cargo test --locked --test release
+
 demo: ## berth at work on a real containerd (root)
 	@scripts/demo
 
-lint: ## format, clippy and documentation with warnings denied, cargo-deny
+lint: ## format, clippy and documentation with warnings denied, shellcheck, actionlint, cargo-deny
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --quiet
+	@scripts/lint-scripts
 	@scripts/deny
 
 bench: ## the figures of docs/benchmarks.md, of the static binary (root)

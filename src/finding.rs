@@ -87,6 +87,32 @@ pub fn told(text: &str) -> Vec<Told<'_>> {
     found
 }
 
+/// What somebody has said of itself, at its /readyz with this status: each finding of its own that is not good as one of
+/// `check`, and one that is good where there is none.
+#[must_use]
+pub fn relayed(check: &'static str, status: u16, body: &str) -> Vec<Finding> {
+    let told = told(body);
+    let bad: Vec<_> = told.iter().filter_map(|told| bad(check, told)).collect();
+    match (status, bad.is_empty()) {
+        (200, true) => vec![Finding::pass(check, "it says that it is ready")],
+        (_, true) => {
+            let message = format!("it answers {status} and says nothing that is understood");
+            vec![Finding::fail(check, message, "exchange it for a berth of this version, and look into its log")]
+        }
+        _ => bad,
+    }
+}
+
+fn bad(name: &'static str, told: &Told<'_>) -> Option<Finding> {
+    let Told { grade, check, message, hint } = told;
+    let (said, hint) = (format!("it says: {check}: {message}"), hint.unwrap_or("look into its log"));
+    match *grade {
+        "FAIL" => Some(Finding::fail(name, said, hint)),
+        "WARN" => Some(Finding::warn(name, said, hint)),
+        _ => None,
+    }
+}
+
 /// What others have said can have lines and worse in it.
 fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")

@@ -18,6 +18,7 @@ pub mod fsutil;
 pub mod http;
 pub mod identity;
 pub mod install;
+pub mod installer;
 pub mod ledger;
 pub mod lifecycle;
 pub mod logging;
@@ -29,6 +30,7 @@ pub mod oci;
 pub mod pin;
 pub mod streams;
 pub mod sys;
+pub mod unix;
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

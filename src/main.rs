@@ -3,9 +3,11 @@
 use berth::admin::{self, AdminError, Remarks};
 use berth::cli::{self, Cli, Command};
 use berth::config::Config;
-use berth::daemon::{self, Start};
+use berth::daemon;
 use berth::door::interpose::Interposer;
+use berth::door::nri::Place;
 use berth::exit::{Exit, chain};
+use berth::installer::{self, Start};
 use berth::ledger::Ledger;
 use berth::logging::{self, To};
 use berth::nri::{Endpoint, Identity, Launch};
@@ -71,6 +73,7 @@ fn run(command: Command, out: &mut dyn Write) -> Ending {
         Command::Exec(exec) => executed(admin::exec(&exec))?,
         Command::Check(check) => admin::check(check, out)?,
         Command::Gc(gc) => remarked(&admin::gc(&gc, out)?),
+        Command::Install(install) if install.stay => stay(install, out)?,
         Command::Install(install) => remarked(&admin::install(install, out)?),
         Command::Uninstall(uninstall) => remarked(&admin::uninstall(uninstall, out)?),
         Command::Explain(explain) => admin::explain(explain, out)?,
@@ -98,6 +101,19 @@ fn executed(result: Result<Infallible, AdminError>) -> Ending {
     }
 }
 
+/// An install that stays when it is done.
+fn stay(install: cli::Install, out: &mut dyn Write) -> Ending {
+    logging::init(&level(), To::Stderr)?;
+    let listen = install.listen.clone();
+    let (order, wanted) = install.parts();
+    installer::run(Start { order, wanted, listen }, out)?;
+    Ok(Exit::Ok)
+}
+
+fn level() -> String {
+    std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned())
+}
+
 fn serve(nri: cli::Nri) -> Ending {
     let (endpoint, identity) = (Endpoint::Path(nri.socket.clone()), Identity::new(&nri.index, &nri.name)?);
     start(nri, endpoint, identity, To::Stderr)
@@ -114,13 +130,14 @@ fn launched(launch: Launch) -> Ending {
 fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Ending {
     daemon::hold_hangups();
     let listen = nri.listen;
-    let (state_dir, netns_dir) = (nri.directories.state_dir, nri.directories.netns_dir);
+    let cli::Directories { state_dir, netns_dir, host_proc } = nri.directories;
+    let place = Place { proc: host_proc, pins_by: nri.pins_by };
     if matches!(log, To::File(_)) {
         // The file is in it.
         Ledger::open(&state_dir)?;
     }
-    logging::init(&std::env::var("BERTH_LOG").unwrap_or_else(|_| "info".to_owned()), log)?;
+    logging::init(&level(), log)?;
     let config_file = nri.config.path;
     let config = Config::load(config_file.as_deref())?;
-    Ok(daemon::run(Start { endpoint, identity, config, config_file, listen, state_dir, netns_dir }))
+    Ok(daemon::run(daemon::Start { endpoint, identity, config, config_file, listen, state_dir, netns_dir, place }))
 }

@@ -107,6 +107,12 @@ pub(crate) fn enter_net(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     nix::sched::setns(fd, CloneFlags::CLONE_NEWNET)
 }
 
+/// Moves the calling process, which has one thread, into the mount namespace behind `fd` (setns(2)); its root and its
+/// working directory are those of that namespace then. EINVAL: it is none, or there are other threads.
+pub(crate) fn enter_mounts(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    nix::sched::setns(fd, CloneFlags::CLONE_NEWNS)
+}
+
 /// Moves the calling thread, and only it, into a new and empty network namespace (unshare(2)).
 ///
 /// The thread must end afterwards and never return to a pool.

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 /// own layer only itself.
 const LAYERS: &[&[&str]] = &[
     &["address", "identity", "dialect", "exit", "finding", "pin", "streams", "sys"],
-    &["clock", "fsutil"],
+    &["clock", "fsutil", "unix"],
     &["decide", "lifecycle"],
     &["metrics", "logging", "config"],
     &["engine", "http", "ledger", "netlink", "netns", "nri", "oci"],
     &["apply"],
     &["door"],
     &["check", "install"],
-    &["cli", "admin", "daemon"],
+    &["cli", "admin", "daemon", "installer"],
     &["main", "lib"],
 ];
 

@@ -19,6 +19,8 @@ mod bad_input;
 mod containers;
 #[path = "daemon/ending.rs"]
 mod ending;
+#[path = "daemon/interposed.rs"]
+mod interposed;
 #[path = "daemon/lifecycle.rs"]
 mod lifecycle;
 #[path = "daemon/process.rs"]

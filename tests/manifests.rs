@@ -1,6 +1,18 @@
-//! Alert rules and dashboard: they use metrics, labels and label values that exist, and leave none out. What promtool says
-//! of them is in `prometheus`.
+//! What is in `manifests`. Here alert rules and dashboard: they use metrics, labels and label values that exist, and leave
+//! none out; what promtool says of them is in `prometheus`. In the modules what kustomize makes of the rest.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot run fails")]
+
+#[path = "manifests/daemons.rs"]
+mod daemons;
+#[path = "rig/manifest.rs"]
+mod manifest;
+#[path = "manifests/monitoring.rs"]
+mod monitoring;
+#[path = "manifests/objects.rs"]
+mod objects;
+#[path = "rig/provision.rs"]
+#[allow(dead_code, reason = "one component is asked for, and no rig")]
+mod provision;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -4,15 +4,15 @@ use super::AdminError;
 use super::find::find;
 use super::survey::{Entry, survey};
 use crate::apply::State;
-use crate::apply::{ApplyError, netns_id};
+use crate::apply::{ApplyError, PROC, netns_id};
 use crate::cli::Exec;
 use crate::door::exec::search;
 use crate::exit::Exit;
-use crate::netns::{Netns, NetnsError, show_own_sysfs};
+use crate::netns::{Netns, NetnsError, enter_mounts_of_node, show_own_sysfs};
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why the command was not run.
 #[derive(Debug, thiserror::Error)]
@@ -51,13 +51,18 @@ impl ExecError {
 }
 
 /// Becomes the command, with environment, working directory and standard streams as they are, in the pod's network
-/// namespace and with a `/sys` of it. Returns only if that failed; the calling thread must not do anything else then.
+/// namespace and with a `/sys` of it; from a container among the node's files, in `/`. Returns only if that failed; the calling thread must not do anything else then.
 ///
 /// # Errors
 /// No pin or several are meant, or [`ExecError`].
 pub fn exec(command: &Exec) -> Result<Infallible, AdminError> {
     let survey = survey(&command.directories)?;
     let netns = open(find(&survey.entries, &command.pod)?)?;
+    let proc = &command.directories.host_proc;
+    if proc != Path::new(PROC) {
+        // In a container, which has neither the node's programs nor its files.
+        enter_mounts_of_node(proc).map_err(ExecError::from)?;
+    }
     netns.enter().map_err(ExecError::from)?;
     show_own_sysfs().map_err(ExecError::from)?;
     let source = search(&command.command);

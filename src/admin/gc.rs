@@ -5,7 +5,6 @@ use super::proof::{action, proof, reason, told};
 use super::{AdminError, Remarks};
 use crate::apply::{ApplyError, Keeper, Mode, Settled, Settlement, Sight, Which};
 use crate::cli::{Gc, Rows};
-use crate::config::Config;
 use crate::exit::chain;
 use crate::ledger::{LedgerError, STALE, Stale};
 use crate::netns::PinState;
@@ -46,9 +45,8 @@ struct Item {
 /// A directory cannot be used, a pin could not be settled (the others were), or `out` cannot be written.
 pub fn gc(command: &Gc, out: &mut dyn Write) -> Result<Remarks, AdminError> {
     let mode = if command.dry_run { Mode::Preview } else { Mode::Apply };
-    let config = Config::load(command.config.path.as_deref())?;
-    let sight = Sight::here(config.host_proc.as_deref());
     let dirs = &command.directories;
+    let sight = Sight::here(&dirs.host_proc);
     let mut keeper = Keeper::existing(&dirs.state_dir, &dirs.netns_dir)?;
     if mode == Mode::Apply && has_anything(&keeper)? {
         // From here on there may have to be locks.
@@ -126,6 +124,9 @@ fn left(settlement: Settlement, unsettled: &mut Vec<String>) -> Vec<Item> {
             }
             (_, ApplyError::Ledger(LedgerError::Foreign { path })) => {
                 items.push(leave(path.display().to_string(), "not-berths", "not a file that berth makes".to_owned()));
+            }
+            (Some(name), ApplyError::Netns(error)) if error.is_refused() => {
+                unsettled.push(format!("{name}: {text}; run it as root on the node"));
             }
             (Some(name), _) => unsettled.push(format!("{name}: {text}")),
             (None, _) => unsettled.push(text),

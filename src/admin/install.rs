@@ -24,5 +24,11 @@ pub fn uninstall(command: cli::Uninstall, out: &mut dyn Write) -> Result<Remarks
 
 fn tell(told: Told, out: &mut dyn Write) -> Result<Remarks, AdminError> {
     out.write_all(told.text.as_bytes())?;
-    Ok(told.remarks)
+    match told.left {
+        None => Ok(told.remarks),
+        Some(left) => {
+            told.remarks.iter().for_each(|remark| crate::streams::remark(remark));
+            Err(AdminError::Left(left))
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::find::{SANDBOX, matching, unknown};
 use super::output::{API_VERSION, Form, age, document, none, table};
 use super::survey::{Entry, survey};
-use super::{AdminError, Remarks, sight};
+use super::{AdminError, Remarks};
 use crate::apply::Sight;
 use crate::cli::{List, Output};
 use crate::exit::chain;
@@ -48,7 +48,7 @@ struct Row<'a> {
 pub fn list(command: &List, out: &mut dyn Write) -> Result<Remarks, AdminError> {
     let survey = survey(&command.directories)?;
     let mut remarks = survey.problems;
-    let sight = sight(&command.config, &mut remarks);
+    let sight = Sight::here(&command.directories.host_proc);
     let tasks = match in_use(&sight.proc) {
         Ok(tasks) => Some(tasks),
         Err(error) => {

@@ -28,10 +28,7 @@ pub use install::{install, uninstall};
 pub use list::list;
 pub use man::man;
 
-use crate::apply::{ApplyError, Sight};
-use crate::cli::ConfigFile;
-use crate::config::Config;
-use crate::exit::chain;
+use crate::apply::ApplyError;
 
 /// What is worth saying beside the data, one line each.
 pub type Remarks = Vec<String>;
@@ -54,6 +51,9 @@ pub enum AdminError {
     /// An install or uninstall that was not carried out.
     #[error(transparent)]
     Install(#[from] crate::install::InstallError),
+    /// Not all of it was carried out, which is no mistake of anybody's.
+    #[error("{0}")]
+    Left(String),
     /// A file that is to be written.
     #[error(transparent)]
     File(#[from] crate::fsutil::FileError),
@@ -90,17 +90,4 @@ pub enum AdminError {
     /// The output cannot be encoded.
     #[error("encode the output")]
     EncodeYaml(#[from] serde_yaml::Error),
-}
-
-/// What can be seen from here. A configuration that cannot be read costs `hostProc` and no more: it is just then that
-/// somebody looks.
-fn sight(config: &ConfigFile, remarks: &mut Remarks) -> Sight {
-    let host_proc = match Config::load(config.path.as_deref()) {
-        Ok(config) => config.host_proc,
-        Err(error) => {
-            remarks.push(chain(&error));
-            None
-        }
-    };
-    Sight::here(host_proc.as_deref())
 }

@@ -1,6 +1,6 @@
 //! Noting what an engine says, or no longer says, of a pod: only ever in its record.
 
-use super::{ApplyError, Keeper};
+use super::{ApplyError, Keeper, Outcome, Settled, Settlement, Which};
 use crate::clock::Boottime;
 use crate::decide::facts::Door;
 use crate::exit::chain;
@@ -8,7 +8,7 @@ use crate::fsutil::Lock;
 use crate::identity::{Role, Scope};
 use crate::ledger::LedgerError;
 use crate::ledger::record::Record;
-use crate::lifecycle::Source;
+use crate::lifecycle::{self, Fate, Source, Tasks, Why};
 use crate::logging::Line;
 use crate::pin::PinName;
 use std::collections::HashSet;
@@ -29,6 +29,50 @@ impl Keeper {
             Some(_) => Ok(()),
             None => discard(lock),
         }
+    }
+
+    /// Notes in the records of `which` whose source is gone and whose is there again, as [`Keeper::settle`] does, and does
+    /// nothing else: pins are not touched, tasks are not looked for. For who may not unmount; who may finds the marks.
+    pub fn mark_ends(&self, which: Which<'_>, seen: &mut HashSet<PinName>) -> Settlement {
+        let mut settlement = Settlement::default();
+        for (name, record) in self.records(which, &mut settlement) {
+            let source = self.look(&name, &record, seen.contains(&name), true).source;
+            if source == Source::Present {
+                seen.insert(name.clone());
+            }
+            let result = self.mark_end(&name, record, seen.contains(&name) || source == Source::Gone);
+            settlement.add(&name, result);
+        }
+        settlement
+    }
+
+    /// `seen`: as for [`Keeper::look`].
+    fn mark_end(&self, name: &PinName, record: Record, seen: bool) -> Result<Option<Settled>, ApplyError> {
+        let end = |record: &Record| {
+            let facts = self.look(name, record, seen, true);
+            let gone = match (facts.source, record.gone) {
+                (Source::Present, Some(_)) => Some(None),
+                (Source::Gone, None) => Some(Some(Boottime::now())),
+                _ => None,
+            };
+            (lifecycle::evaluate(&facts), gone)
+        };
+        let (mut fate, changes) = end(&record);
+        if changes.is_some() {
+            let lock = self.ledger.lock(name, Duration::ZERO)?;
+            let Some(now) = self.ledger.get(name)? else { return discard(lock).map(|()| None) };
+            let changes;
+            (fate, changes) = end(&now);
+            if let Some(gone) = changes {
+                self.ledger.put(name, &Record { gone, ..now })?;
+            }
+        }
+        let outcome = match fate {
+            Fate::Keep(why) => Outcome::Kept(why),
+            Fate::Heal => Outcome::Kept(Why::EngineHoldsIt),
+            Fate::Drain(why) | Fate::Release(why) => Outcome::Draining(why),
+        };
+        Ok(Some(Settled { name: name.clone(), record: Some(record), outcome, tasks: Tasks::Unknown }))
     }
 
     /// Notes that `door` has acted on a container of this role, of the pod of `name`, whose pin stands. For reports alone,

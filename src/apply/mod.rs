@@ -9,13 +9,15 @@
 mod mark;
 mod observe;
 mod pin;
+mod pins_by;
 mod settle;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use observe::{Sight, is_bundle, pid_namespace};
+pub use observe::{PROC, Sight, is_bundle, pid_namespace};
 pub use pin::{Pinned, Wanted};
+pub use pins_by::PinsBy;
 pub use settle::{Mode, Outcome, Settled, Settlement, Which};
 pub use state::State;
 

@@ -24,6 +24,9 @@ pub struct Sight {
     pub host: Vec<NetnsId>,
 }
 
+/// The host's procfs, unless this process is in a container without the host's pid namespace.
+pub const PROC: &str = "/proc";
+
 /// The inode of the initial pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h): it shows every task there is.
 const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 
@@ -47,12 +50,11 @@ fn shows_all(proc: &Path, own: Option<u64>) -> bool {
 }
 
 impl Sight {
-    /// What this process can see by itself. `host_proc` is where the host's procfs is said to be; it is believed where it
-    /// shows to be one.
+    /// What this process can see by itself. `proc` is where the host's procfs is said to be; it is believed where it shows
+    /// to be one.
     #[must_use]
-    pub fn here(host_proc: Option<&Path>) -> Self {
-        let pid_ns = pid_namespace();
-        let proc = host_proc.unwrap_or(Path::new("/proc")).to_owned();
+    pub fn here(proc: &Path) -> Self {
+        let (pid_ns, proc) = (pid_namespace(), proc.to_owned());
         let own = inode(Path::new("/proc/thread-self/ns/mnt"));
         Self {
             all: shows_all(&proc, pid_ns),

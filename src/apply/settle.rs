@@ -76,7 +76,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    fn add(&mut self, name: &PinName, result: Result<Option<Settled>, ApplyError>) {
+    pub(super) fn add(&mut self, name: &PinName, result: Result<Option<Settled>, ApplyError>) {
         match result {
             Ok(Some(settled)) => self.settled.push(settled),
             Ok(None) => self.absent.push(name.clone()),
@@ -130,7 +130,7 @@ impl Keeper {
         settlement
     }
 
-    fn records(&self, which: Which<'_>, settlement: &mut Settlement) -> Vec<(PinName, Record)> {
+    pub(super) fn records(&self, which: Which<'_>, settlement: &mut Settlement) -> Vec<(PinName, Record)> {
         match which {
             Which::All | Which::Recorded => match self.ledger.list() {
                 Ok(listing) => {

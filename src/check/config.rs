@@ -55,7 +55,6 @@ fn selects(config: &Config, handler: &str) -> bool {
 /// What the daemon has left for interposers is what the file says.
 pub(super) fn published(node: &Node) -> Vec<Finding> {
     let state = node.here(&node.state_dir);
-    let path = state.join(PUBLISHED);
     if ledger::check_owner(&state).is_err() {
         return vec![Finding::skip(
             PUBLISHED_COPY,
@@ -64,7 +63,7 @@ pub(super) fn published(node: &Node) -> Vec<Finding> {
     }
     let shown = node.state_dir.join(PUBLISHED);
     let shown = shown.display();
-    vec![match (Config::load(Some(&path)), &node.config) {
+    vec![match (Config::load_published(&state), &node.config) {
         (Err(error), _) if error.is_not_found() => {
             Finding::pass(PUBLISHED_COPY, "none: interposers read the file, or have the defaults")
         }

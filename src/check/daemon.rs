@@ -3,8 +3,8 @@
 use super::{Node, doors, handlers, nri};
 use crate::address::Address;
 use crate::exit::chain;
-use crate::finding::{Finding, Told, told};
-use crate::http::{Reply, ask};
+use crate::finding::{Finding, relayed};
+use crate::http::ask;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -111,36 +111,12 @@ pub(super) fn ready(node: &Node) -> Vec<Finding> {
         other => other.clone(),
     };
     match ask(&here, "/readyz", PATIENCE) {
-        Ok(reply) => answered(&reply),
+        Ok(reply) => relayed(READY, reply.status, &reply.body),
         Err(error) if !node.privileges.root => vec![Finding::skip(READY, format!("{}; run as root", chain(&error)))],
         Err(error) => {
             let hint = "restart the daemon if its configuration was changed; in a pod of another network give it a unix: address";
             vec![Finding::warn(READY, format!("does not answer: {}", chain(&error)), hint)]
         }
-    }
-}
-
-/// Each finding that is not good is one here, too.
-fn answered(reply: &Reply) -> Vec<Finding> {
-    let told = told(&reply.body);
-    let bad: Vec<_> = told.iter().filter_map(bad).collect();
-    if reply.status == 200 && bad.is_empty() {
-        return vec![Finding::pass(READY, "it says that it is ready")];
-    }
-    if bad.is_empty() {
-        let message = format!("it answers {} and says nothing that is understood", reply.status);
-        return vec![Finding::fail(READY, message, "exchange it for a berth of this version, and look into its log")];
-    }
-    bad
-}
-
-fn bad(told: &Told<'_>) -> Option<Finding> {
-    let Told { grade, check, message, hint } = told;
-    let (said, hint) = (format!("it says: {check}: {message}"), hint.unwrap_or("look into its log"));
-    match *grade {
-        "FAIL" => Some(Finding::fail(READY, said, hint)),
-        "WARN" => Some(Finding::warn(READY, said, hint)),
-        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::decide::facts::Swap;
 use crate::door::nri::{REACH, reaches};
 use crate::exit::chain;
 use crate::finding::Finding;
-use crate::netns::{self, Reach, shared};
+use crate::netns::{self, Reach, Way, shared};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -66,11 +66,11 @@ fn from_here(node: &Node, dir: &Path, pid: u32) -> Finding {
     let Some(dir) = dir.ancestors().find_map(|dir| dir.canonicalize().ok()) else {
         return Finding::skip(REACH, format!("{} cannot be looked at", dir.display()));
     };
-    let reach = netns::reach(&dir, Some(pid), &node.host.proc());
+    let reach = netns::reach(Way::There, &dir, Some(pid), &node.host.proc());
     match reach {
-        Reach::Same | Reach::Shared => reaches(Swap::Possible, &reach.to_string()),
+        Reach::Same | Reach::Shared | Reach::Receives => reaches(Swap::Possible, &reach.to_string()),
         Reach::No(why) if !node.privileges.root => Finding::skip(REACH, format!("{why}; run as root")),
-        Reach::SharedUnproven => {
+        Reach::SharedUnproven | Reach::ReceivesUnproven => {
             let dir = dir.display();
             let hint =
                 format!("run berth in the node's mount namespace, or mount {dir} with Bidirectional propagation");

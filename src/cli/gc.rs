@@ -1,6 +1,6 @@
 //! `berth gc`
 
-use super::{ConfigFile, Directories};
+use super::Directories;
 use clap::{Args, ValueEnum};
 
 /// `berth gc`
@@ -25,9 +25,6 @@ pub struct Gc {
     /// Output format.
     #[arg(short, long, value_enum, default_value_t = Rows::Table)]
     pub output: Rows,
-    /// Configuration, for hostProc.
-    #[command(flatten)]
-    pub config: ConfigFile,
     /// Directories.
     #[command(flatten)]
     pub directories: Directories,

@@ -22,7 +22,7 @@ pub struct Inspect {
     /// A further directory in which the engine keeps bundles, one below it for each container.
     #[arg(long, value_name = "DIR", value_parser = super::absolute)]
     pub bundles: Vec<PathBuf>,
-    /// Configuration, for hostProc and for what would be done with the pod's containers now.
+    /// Configuration, for what would be done with the pod's containers now.
     #[command(flatten)]
     pub config: ConfigFile,
     /// Directories.

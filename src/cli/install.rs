@@ -1,6 +1,7 @@
 //! `berth install` and `berth uninstall`
 
 use super::{EngineFlags, absolute};
+use crate::address::Address;
 use crate::install::{Asked, BIN_DIR, Mode, Order, PATIENCE, Restart, Wanted};
 use clap::Args;
 use std::path::PathBuf;
@@ -13,9 +14,12 @@ Examples:
   berth install --handler kata
   berth install --handler kata --apply --restart
   berth install --handler kata=vm --bin-dir /opt/bin --apply
+  berth install --plugin --apply --stay --listen :9464 --config /etc/berth/config.yaml --host-root /host
 
 The first prints what would be done, the second does it. The engine is restarted by systemctl, run in the host's root
-directory, or by --restart-command; if it does not come back with the handlers, everything is put back.")]
+directory, or by --restart-command; if it does not come back with the handlers, everything is put back. With --stay it
+goes on, for a DaemonSet: it says at /readyz whether pods come through berth, follows the file of --config, and ends at
+SIGTERM, taking nothing away.")]
 pub struct Install {
     /// Add a handler NEW that is as NAME with berth in front [default of NEW: NAME-berth]. More than once for more.
     #[arg(long = "handler", value_name = "NAME[=NEW]")]
@@ -26,6 +30,16 @@ pub struct Install {
     /// Where berth and its further names go; the program itself goes to ../lib/berth.
     #[arg(long, value_name = "DIR", value_parser = absolute, help = format!("Where berth and its further names go; the program itself goes to ../lib/berth [default: {BIN_DIR}]"))]
     pub bin_dir: Option<PathBuf>,
+    /// Have this file be berth's configuration on the host, in the place where every berth looks for it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Stay when it is done, until SIGTERM; an uninstall is refused meanwhile.
+    #[arg(long, requires = "apply")]
+    pub stay: bool,
+    /// Where health is to be read while it stays, and the metrics of the plugin: 127.0.0.1:9464, :9464,
+    /// unix:/run/berth/install.sock [default: nowhere].
+    #[arg(long, value_name = "ADDR", env = "BERTH_LISTEN")]
+    pub listen: Option<Address>,
     /// How far to go.
     #[command(flatten)]
     pub doing: Doing,
@@ -69,7 +83,8 @@ impl Install {
     /// What is asked for, and how far to go.
     #[must_use]
     pub fn parts(self) -> (Order, Wanted) {
-        let wanted = Wanted { handlers: self.handlers, plugin: self.plugin, bin_dir: self.bin_dir };
+        let Self { handlers, plugin, bin_dir, config, .. } = self;
+        let wanted = Wanted { handlers, plugin, bin_dir, config };
         (self.doing.order(), wanted)
     }
 }

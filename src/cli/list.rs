@@ -1,6 +1,6 @@
 //! `berth list`
 
-use super::{ConfigFile, Directories};
+use super::Directories;
 use crate::apply::State;
 use clap::builder::{NonEmptyStringValueParser, PossibleValue};
 use clap::{Args, ValueEnum};
@@ -31,9 +31,6 @@ pub struct List {
     /// Leave out the line with the names of the columns.
     #[arg(long)]
     pub no_headers: bool,
-    /// Configuration, for hostProc.
-    #[command(flatten)]
-    pub config: ConfigFile,
     /// Directories.
     #[command(flatten)]
     pub directories: Directories,

@@ -28,7 +28,7 @@ pub use list::{List, Output};
 pub use man::Man;
 pub use nri::{DEFAULT_INDEX, DEFAULT_NAME, Nri};
 
-use crate::{ledger, netns};
+use crate::{apply, ledger, netns};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -90,6 +90,9 @@ pub struct Directories {
     /// Directory of the pins.
     #[arg(long, value_name = "DIR", env = "BERTH_NETNS_DIR", default_value = netns::DEFAULT_DIR, value_parser = absolute)]
     pub netns_dir: PathBuf,
+    /// The host's /proc: in a container that does not share the host's pid namespace, where it is mounted.
+    #[arg(long, value_name = "DIR", env = "BERTH_HOST_PROC", default_value = apply::PROC, value_parser = absolute)]
+    pub host_proc: PathBuf,
 }
 
 /// Which configuration holds.

@@ -2,8 +2,10 @@
 
 use super::{Cli, Command, ConfigFile, Directories, absolute};
 use crate::address::Address;
+use crate::apply::PinsBy;
 use crate::nri;
-use clap::{Args, Parser};
+use clap::builder::PossibleValue;
+use clap::{Args, Parser, ValueEnum};
 use std::path::PathBuf;
 
 /// Comes late among plugins (they are sorted by index), so that it sees what others have adjusted.
@@ -35,6 +37,10 @@ pub struct Nri {
     /// the configuration, and nowhere without it].
     #[arg(long, value_name = "ADDR", env = "BERTH_LISTEN")]
     pub listen: Option<Address>,
+    /// Who makes pins and removes them. With `interposers` this daemon needs no privilege: it gives members the pins that
+    /// stand, and marks those that are to go.
+    #[arg(long, value_name = "WHO", env = "BERTH_PINS_BY", value_enum, default_value_t = PinsBy::Daemon)]
+    pub pins_by: PinsBy,
     /// Configuration.
     #[command(flatten)]
     pub config: ConfigFile,
@@ -53,6 +59,16 @@ impl Nri {
             Command::Nri(nri) => Ok(nri),
             _ => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
         }
+    }
+}
+
+impl ValueEnum for PinsBy {
+    fn value_variants<'a>() -> &'a [Self] {
+        Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 

@@ -10,6 +10,7 @@ mod read;
 mod tests;
 mod walk;
 
+use self::read::Reader;
 use crate::address::Address;
 use crate::decide::policy::Policy;
 use crate::fsutil::{self, FileError};
@@ -43,8 +44,6 @@ pub struct Config {
     pub policy: Policy,
     /// Interposers by the name under which they are run.
     pub interposers: BTreeMap<String, Interposer>,
-    /// Where the host's `/proc` is mounted, if that is not `/proc`: a container sees its own there.
-    pub host_proc: Option<PathBuf>,
     /// Where the daemon's health and metrics are to be read, if anywhere.
     pub listen: Option<Address>,
     /// Where it came from: a file, or in words.
@@ -151,15 +150,7 @@ impl Config {
     pub fn built_in() -> Self {
         const HASH: u64 = fnv1a(DEFAULT_TEXT.as_bytes());
         let (policy, interposers) = (read::default_policy(), BTreeMap::new());
-        Self {
-            policy,
-            interposers,
-            host_proc: None,
-            listen: None,
-            origin: BUILT_IN.into(),
-            text: DEFAULT_TEXT.into(),
-            hash: HASH,
-        }
+        Self { policy, interposers, listen: None, origin: BUILT_IN.into(), text: DEFAULT_TEXT.into(), hash: HASH }
     }
 
     /// Whether somebody wrote it, rather than nobody.
@@ -181,21 +172,34 @@ impl Config {
         }
     }
 
+    /// Reads what a daemon has left in `state_dir`: profiles and interposers. While a node is upgraded that daemon is of
+    /// another version; keys beside these are of no concern to interposers, and need not be known.
+    ///
+    /// # Errors
+    /// As [`Self::load`] of a named file.
+    pub fn load_published(state_dir: &Path) -> Result<Self, ConfigError> {
+        let path = state_dir.join(PUBLISHED);
+        Self::parse_for(Reader::Interposer, &read_text(&path)?, &path.display().to_string())
+    }
+
     /// Parses `text`, which errors call `origin`.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] with every mistake.
     pub fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        Self::parse_for(Reader::Anyone, text, origin)
+    }
+
+    fn parse_for(reader: Reader, text: &str, origin: &str) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: origin.to_owned(), problems };
         let value: serde_yaml::Value = serde_yaml::from_str(text)
             .map_err(|error| invalid(vec![Problem { path: String::new(), message: error.to_string(), line: None }]))?;
         let located = |problem: Problem| Problem { line: line::of(text, &problem.path), ..problem };
-        let read::Parts { policy, interposers, host_proc, listen } =
-            read::config(&value).map_err(|problems| invalid(problems.into_iter().map(located).collect()))?;
+        let read::Parts { policy, interposers, listen } =
+            read::config(&value, reader).map_err(|problems| invalid(problems.into_iter().map(located).collect()))?;
         Ok(Self {
             policy,
             interposers,
-            host_proc,
             listen,
             origin: origin.to_owned().into(),
             text: text.to_owned().into(),
@@ -235,7 +239,6 @@ impl fmt::Display for Config {
                 interposer.engine
             )?;
         }
-        self.host_proc.as_ref().map_or(Ok(()), |path| write!(f, " hostProc:{}", path.display()))?;
         self.listen.as_ref().map_or(Ok(()), |address| write!(f, " listen:{address}"))
     }
 }

@@ -18,35 +18,42 @@ const MAX_KEY: usize = 317;
 pub(super) struct Parts {
     pub(super) policy: Policy,
     pub(super) interposers: BTreeMap<String, Interposer>,
-    pub(super) host_proc: Option<PathBuf>,
     pub(super) listen: Option<Address>,
 }
 
-pub(super) fn config(value: &Value) -> Result<Parts, Vec<Problem>> {
+/// Who reads, and so which keys of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Whoever is given the file: all of them, and no other may be there.
+    Anyone,
+    /// An interposer what a daemon has left: its own. What others are, that daemon knows.
+    Interposer,
+}
+
+pub(super) fn config(value: &Value, reader: Reader) -> Result<Parts, Vec<Problem>> {
     let mut problems = Problems::default();
     let root = Node { value, path: String::new() };
     let mut profiles = None;
-    let mut host_proc = None;
     let mut listen = None;
     let mut wrapping = None;
-    for (key, node) in root.entries(&["profiles", "interposers", "hostProc", "listen"], &mut problems) {
+    let entries = match reader {
+        Reader::Anyone => root.entries(&["profiles", "interposers", "listen"], &mut problems),
+        Reader::Interposer => root.mapping(&mut problems),
+    };
+    for (key, node) in entries {
         match key {
             "profiles" => {
                 profiles = Some(node.items(&mut problems).iter().map(|item| profile(item, &mut problems)).collect())
             }
             "interposers" => wrapping = Some(node),
-            "hostProc" => host_proc = absolute(&node, &mut problems),
-            _ => listen = address(&node, &mut problems),
+            "listen" if reader == Reader::Anyone => listen = address(&node, &mut problems),
+            _ => {}
         }
     }
     let profiles: Vec<Profile> = profiles.unwrap_or_else(|| default_policy().profiles);
     unique_names(&profiles, &mut problems);
     let interposers = wrapping.map(|node| interposers(&node, &profiles, &mut problems)).unwrap_or_default();
-    if problems.0.is_empty() {
-        Ok(Parts { policy: Policy { profiles }, interposers, host_proc, listen })
-    } else {
-        Err(problems.0)
-    }
+    if problems.0.is_empty() { Ok(Parts { policy: Policy { profiles }, interposers, listen }) } else { Err(problems.0) }
 }
 
 /// What holds where no profile is written.

@@ -15,7 +15,6 @@ fn the_printed_default_is_what_holds_without_a_file() {
     assert_eq!(printed, Config::built_in());
     assert_eq!(printed.policy, Config::parse("{}", "empty").expect("empty").policy);
     assert_eq!(printed.policy, Config::parse("", "nothing").expect("nothing").policy);
-    assert_eq!(printed.host_proc, None);
 }
 
 #[test]
@@ -31,7 +30,7 @@ fn the_default_selects_every_named_handler_and_never_the_default_one() {
 fn all_mistakes_are_told_in_one_go_each_with_path_and_expectation() {
     let text = r#"
 profile: []
-hostProc: relative/proc
+listen: nowhere
 profiles:
   - name: a
     netns: swp
@@ -49,8 +48,8 @@ profiles:
 "#;
     let found = problems(text);
     let expected = [
-        "profile: unknown key, expected one of profiles, interposers, hostProc, listen",
-        "hostProc: expected an absolute path, got \"relative/proc\"",
+        "profile: unknown key, expected one of profiles, interposers, listen",
+        "listen: expected an address like 127.0.0.1:9464, [::1]:9464, :9464 or unix:/run/berth/http.sock, got \"nowhere\"",
         "profiles[0].netns: expected swap or create or leave, got \"swp\"",
         "profiles[0].onFailure: expected Fail or Ignore, got \"fail\"",
         "profiles[0].match.namespace: unknown key, expected one of runtimeHandlers, namespaces",
@@ -74,7 +73,7 @@ profiles:
 #[test]
 fn a_mistake_is_told_with_its_line() {
     assert_eq!(
-        problems("hostProc: /p\nprofiles:\n- name: a\n  netns: swp\n"),
+        problems("listen: :1\nprofiles:\n- name: a\n  netns: swp\n"),
         ["profiles[0].netns: expected swap or create or leave, got \"swp\" (line 4)"]
     );
     let unknown = &problems("\nprofils:\n- name: a\n")[0];
@@ -171,6 +170,20 @@ fn what_is_published_is_what_was_read_and_nothing_where_nothing_was() {
     assert_eq!(std::fs::read_to_string(&path).expect("text"), text);
     Config::parse(DEFAULT_TEXT, BUILT_IN).expect("default").publish(dir.path()).expect("publish");
     assert!(!path.exists());
+}
+
+#[test]
+fn of_what_is_published_interposers_read_their_own_whatever_else_a_daemon_of_another_version_knows() {
+    let dir = tempfile::tempdir().expect("dir");
+    let read = |text: &str| {
+        std::fs::write(dir.path().join(PUBLISHED), text).expect("write");
+        Config::load_published(dir.path())
+    };
+    let of_the_daemon = read("hostProc: /host/proc\nlisten: [\":1\", \":2\"]\nprofiles: []\n").expect("valid");
+    assert!(of_the_daemon.policy.profiles.is_empty());
+    assert_eq!(of_the_daemon.listen, None);
+    let own = read("listen: 5\nprofiles:\n- name: a\n  netns: later\n").expect_err("what profiles mean is theirs");
+    assert!(own.to_string().contains("profiles[0].netns: expected"), "{own}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ mod watch;
 use crate::address::Address;
 use crate::apply::{ApplyError, Keeper};
 use crate::config::Config;
-use crate::door::nri::NriDoor;
+use crate::door::nri::{NriDoor, Place};
 use crate::exit::{Exit, chain};
 use crate::fsutil::Lock;
 use crate::http::BindError;
@@ -68,6 +68,8 @@ pub struct Start {
     pub state_dir: PathBuf,
     /// Netns directory.
     pub netns_dir: PathBuf,
+    /// Where this process is.
+    pub place: Place,
 }
 
 /// Why the daemon ended.
@@ -146,6 +148,8 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         .with("endpoint", endpoint(&start.endpoint))
         .with("state_dir", start.state_dir.display())
         .with("netns_dir", start.netns_dir.display())
+        .with("host_proc", start.place.proc.display())
+        .with("pins_by", start.place.pins_by.as_str())
         .with("config", &start.config.origin)
         .with("config_hash", config_name(start.config.hash))
         .with("profiles", &start.config);
@@ -190,7 +194,7 @@ async fn serve_node(
     let board = Arc::new(Board::new(start.config.listen.clone()));
     let mut listen = board.listen();
     let pulse = Arc::new(Pulse::new());
-    let door = Arc::new(NriDoor::new(keeper.clone(), start.config, Arc::<Board>::clone(&board)));
+    let door = Arc::new(NriDoor::new(keeper.clone(), start.place, start.config, Arc::<Board>::clone(&board)));
     door.publish_config();
     let (stop, stopped) = flag::channel(false);
     pages.serve(Arc::clone(&door), Arc::clone(&pulse));

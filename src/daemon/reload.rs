@@ -134,7 +134,6 @@ impl Reloader {
     async fn replace(&mut self, config: Config, before: &Config) {
         self.wrong = None;
         CONFIG_GOOD.set(&[], 1);
-        let later = at_next_session(before, &config);
         let line = about("configuration reloaded", &config)
             .with("before", config_name(before.hash))
             .with("profiles", &config)
@@ -142,10 +141,6 @@ impl Reloader {
         self.door.reconfigure(config);
         CONFIG_RELOADS.count(&["ok"]);
         log::info!("{line}");
-        if !later.is_empty() {
-            let text = "this holds from the next session with the runtime on; restart one of the two for it";
-            log::warn!("{}", Line::message(text).with("keys", later.join(",")));
-        }
     }
 
     /// How many, or why that cannot be said. Every one of them is read, which is not the event loop's to do.
@@ -172,15 +167,6 @@ fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
         return Err(ConfigError::Io { path: path.display().to_string(), step: "read it again", source });
     }
     Config::load(named)
-}
-
-/// The keys that differ and are read at a handshake.
-fn at_next_session(before: &Config, now: &Config) -> Vec<&'static str> {
-    [("hostProc", before.host_proc != now.host_proc)]
-        .iter()
-        .filter(|(_, differ)| *differ)
-        .map(|(key, _)| *key)
-        .collect()
 }
 
 /// Waits until the file may be another and its writer is through, or until it is time to look.

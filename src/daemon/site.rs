@@ -4,7 +4,7 @@ use super::exposition::{self, Format};
 use super::pulse::{LATE, Pulse};
 use crate::apply::Keeper;
 use crate::door::nri::NriDoor;
-use crate::finding::{self, Finding, Grade};
+use crate::finding::Finding;
 use crate::http::{Page, Site};
 use async_trait::async_trait;
 use std::sync::{Arc, OnceLock};
@@ -36,7 +36,7 @@ impl Pages {
     }
 
     fn readiness(&self) -> Page {
-        readiness(&match self.serving.get() {
+        Page::readiness(&match self.serving.get() {
             Some((door, _)) => {
                 let serving = Finding::pass(DAEMON, format!("pid {} serves this node", std::process::id()));
                 [vec![serving], door.readiness().findings(&self.endpoint)].concat()
@@ -87,12 +87,6 @@ fn health(beat: Option<Duration>) -> Page {
     }
 }
 
-/// Ready unless something fails; each finding on a line.
-fn readiness(findings: &[Finding]) -> Page {
-    let fails = findings.iter().any(|finding| finding.grade == Grade::Fail);
-    Page::text(if fails { 503 } else { 200 }, finding::lines(findings))
-}
-
 fn passive() -> Finding {
     let hint = "that one's readiness counts for the node; end one of the two if this is not a handover";
     Finding::fail(DAEMON, "another berth daemon serves this node, and this one is passive until it ends", hint)
@@ -110,13 +104,5 @@ mod tests {
         let late = health(Some(LATE + Duration::from_secs(1)));
         assert_eq!(late.status, 503);
         assert!(late.body.contains("no look has ended for 181 s"), "{}", late.body);
-    }
-
-    #[test]
-    fn it_is_ready_unless_a_finding_fails() {
-        let warned = [Finding::pass("a", "is so"), Finding::warn("b", "is not", "do"), Finding::skip("c", "unseen")];
-        let page = readiness(&warned);
-        assert_eq!((page.status, page.body), (200, finding::lines(&warned)));
-        assert_eq!(readiness(&[passive()]).status, 503);
     }
 }

@@ -3,7 +3,7 @@
 use super::board::{Board, Notes};
 use super::pulse::Pulse;
 use super::watch::{Added, Noticed, Watch};
-use crate::apply::{ApplyError, Keeper, Mode, Outcome, Settled, Settlement, Which};
+use crate::apply::{ApplyError, Keeper, Mode, Outcome, PinsBy, Settled, Settlement, Which};
 use crate::door::count;
 use crate::door::nri::NriDoor;
 use crate::exit::chain;
@@ -168,7 +168,7 @@ impl Warden {
     /// One pass over `names`, or over everything.
     async fn look(&mut self, names: Option<HashSet<PinName>>) {
         let (all, everything) = (names.is_none(), self.caught_up);
-        let (keeper, sight) = (self.keeper.clone(), self.door.sight());
+        let (keeper, sight, pins_by) = (self.keeper.clone(), self.door.sight(), self.door.pins_by());
         let (mut seen, removed) = (std::mem::take(&mut self.seen), self.removed.clone());
         let pass = tokio::task::spawn_blocking(move || {
             let mut complaints = Vec::new();
@@ -179,7 +179,10 @@ impl Warden {
             let names: Option<Vec<_>> = names.map(|names| names.into_iter().collect());
             let full = if everything { Which::All } else { Which::Recorded };
             let which = names.as_deref().map_or(full, Which::These);
-            let mut settlement = keeper.settle(which, &sight, Mode::Apply, &mut seen);
+            let mut settlement = match pins_by {
+                PinsBy::Daemon => keeper.settle(which, &sight, Mode::Apply, &mut seen),
+                PinsBy::Interposers => keeper.mark_ends(which, &mut seen),
+            };
             settlement.errors.append(&mut complaints);
             (settlement, seen, unmarked)
         });
@@ -234,7 +237,7 @@ impl Warden {
             }
         }
         self.draining.extend(settlement.busy);
-        let released = settlement.settled.iter().filter(|settled| matches!(settled.outcome, Outcome::Released(_)));
+        let released = settlement.settled.iter().filter(|settled| self.is_over(settled.outcome));
         let gone: Vec<_> = released.map(|settled| settled.name.clone()).chain(settlement.absent).collect();
         let late = settlement.settled.iter().filter_map(|settled| self.note_one(settled)).collect();
         for name in &gone {
@@ -245,6 +248,15 @@ impl Warden {
         }
         self.door.forget(&gone);
         late
+    }
+
+    /// There is nothing left for this process to do for the pin.
+    fn is_over(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Released(_) => true,
+            Outcome::Draining(_) => self.door.pins_by() == PinsBy::Interposers,
+            Outcome::Kept(_) | Outcome::Healed => false,
+        }
     }
 
     fn note_one(&mut self, settled: &Settled) -> Option<PinName> {
@@ -261,6 +273,13 @@ impl Warden {
             Outcome::Healed => {
                 PINS_HEALED.count(&[]);
                 log::warn!("{}", line("Heal").with("why", "the pin was missing, the engine's file is there"));
+            }
+            Outcome::Draining(_) if self.door.pins_by() == PinsBy::Interposers => {
+                if record.as_ref().is_some_and(|record| record.gone.is_none()) {
+                    let next = "the next creation by an interposer, or `berth gc` on the node, removes it";
+                    log::info!("{}", line("Mark").with("effect", next));
+                }
+                return None;
             }
             Outcome::Draining(why) => {
                 self.draining.insert(name.clone());

@@ -69,6 +69,8 @@ pub enum Swap {
     PinsDoNotReach,
     /// The host's own network namespace is not known here, so it could be pinned by mistake.
     HostNotVisible,
+    /// Pins are made by interposers alone, and none has pinned this pod.
+    NotPinned,
 }
 
 /// Annotations by key: the two kinds of map that doors have.

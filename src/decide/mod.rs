@@ -101,6 +101,7 @@ fn netns(facts: &Facts<'_>, profile: &Profile) -> Netns {
         (_, Swap::RuntimeCannot) => Netns::Keep(Reason::RuntimeCannotSwap),
         (_, Swap::PinsDoNotReach) => Netns::Keep(Reason::PinsDoNotReach),
         (_, Swap::HostNotVisible) => Netns::Keep(Reason::HostNotVisible),
+        (_, Swap::NotPinned) => Netns::Keep(Reason::NotPinned),
         (_, Swap::Possible) => Netns::Swap,
     }
 }

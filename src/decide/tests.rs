@@ -133,7 +133,7 @@ fn pods_of_the_default_handler_and_of_excluded_namespaces_are_left() {
 
 #[test]
 fn the_path_stays_for_each_reason_there_is_while_identity_is_written() {
-    let rows: [(Network, Swap, NetnsPolicy, Netns); 12] = [
+    let rows: [(Network, Swap, NetnsPolicy, Netns); 13] = [
         (Network::Host, Swap::Possible, NetnsPolicy::Swap, Netns::Keep(Reason::HostNetwork)),
         (Network::Unknown, Swap::Possible, NetnsPolicy::Swap, Netns::Keep(Reason::NoNetns)),
         (Network::New, Swap::Possible, NetnsPolicy::Swap, Netns::Keep(Reason::NoNetns)),
@@ -159,6 +159,7 @@ fn the_path_stays_for_each_reason_there_is_while_identity_is_written() {
             NetnsPolicy::Swap,
             Netns::Keep(Reason::HostNotVisible),
         ),
+        (Network::Own { lead: Lead::Own }, Swap::NotPinned, NetnsPolicy::Swap, Netns::Keep(Reason::NotPinned)),
         (Network::Own { lead: Lead::Unknown }, Swap::Possible, NetnsPolicy::Swap, Netns::Swap),
         (Network::Own { lead: Lead::Nowhere }, Swap::Possible, NetnsPolicy::Swap, Netns::Swap),
     ];

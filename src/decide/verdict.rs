@@ -94,13 +94,15 @@ pub enum Reason {
     PinsDoNotReach,
     /// Identity alone: the host's own namespace cannot be told from a pod's here.
     HostNotVisible,
+    /// Identity alone: only interposers make pins here, and none has made this pod's.
+    NotPinned,
     /// A standalone container: cleaned of identity keys, never stamped.
     Standalone,
 }
 
 impl Reason {
     /// Every reason, for tests that look for ones that never occur.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NotSelected,
         Self::IdentityAndNetns,
         Self::NetnsCreated,
@@ -110,6 +112,7 @@ impl Reason {
         Self::RuntimeCannotSwap,
         Self::PinsDoNotReach,
         Self::HostNotVisible,
+        Self::NotPinned,
         Self::Standalone,
     ];
 
@@ -126,6 +129,7 @@ impl Reason {
             Self::RuntimeCannotSwap => "runtime-cannot-swap",
             Self::PinsDoNotReach => "pins-do-not-reach",
             Self::HostNotVisible => "host-not-visible",
+            Self::NotPinned => "not-pinned",
             Self::Standalone => "standalone",
         }
     }

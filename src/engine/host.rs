@@ -41,11 +41,19 @@ impl Host {
     /// [`EngineError::Root`] if it is not a directory.
     pub fn new(root: &Path) -> Result<Self, EngineError> {
         let error = |why: String| EngineError::Root { path: root.to_owned(), why };
-        let root = root.canonicalize().map_err(|source| error(source.to_string()))?;
-        if !root.is_dir() {
+        let why = |source: io::Error| match source.kind() {
+            io::ErrorKind::PermissionDenied => format!("{source}; run it on the node, or in a privileged container"),
+            _ => source.to_string(),
+        };
+        let directory = |path: &Path| path.metadata().map_err(|source| error(why(source)));
+        let found = directory(root)?;
+        if !found.is_dir() {
             return Err(error("is not a directory".to_owned()));
         }
-        Ok(Self { root })
+        // What proc(5) calls /proc/1/root is a link whose text means another directory in a container than it leads to.
+        let canonical = root.canonicalize().map_err(|source| error(why(source)))?;
+        let same = directory(&canonical).is_ok_and(|one| (one.dev(), one.ino()) == (found.dev(), found.ino()));
+        Ok(Self { root: if same { canonical } else { root.to_owned() } })
     }
 
     /// Where the host's root directory is.

@@ -3,7 +3,6 @@
 use crate::address::Address;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// Longer answers are not berth's.
@@ -66,12 +65,7 @@ fn connect(address: &Address, limit: Duration) -> io::Result<Box<dyn Connection>
         Address::Tcp(at) if at.ip().is_unspecified() => tcp(SocketAddr::new(loopback(at.ip()), at.port())),
         Address::Tcp(at) => tcp(*at),
         Address::Port(port) => tcp((Ipv4Addr::LOCALHOST, *port).into()),
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(limit))?;
-            stream.set_write_timeout(Some(limit))?;
-            Ok(Box::new(stream))
-        }
+        Address::Unix(path) => Ok(Box::new(crate::unix::connect(path, limit)?)),
     }
 }
 

@@ -11,6 +11,7 @@ pub use ask::{AskError, Reply, ask};
 pub use bind::{BindError, Listener};
 pub use serve::{Limits, serve};
 
+use crate::finding::{self, Finding, Grade};
 use async_trait::async_trait;
 use std::fmt;
 
@@ -41,5 +42,25 @@ impl Page {
     #[must_use]
     pub fn text(status: u16, body: impl fmt::Display) -> Self {
         Self { status, media: TEXT, body: body.to_string() }
+    }
+
+    /// Ready unless something fails; each finding on a line.
+    #[must_use]
+    pub fn readiness(findings: &[Finding]) -> Self {
+        let fails = findings.iter().any(|finding| finding.grade == Grade::Fail);
+        Self::text(if fails { 503 } else { 200 }, finding::lines(findings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_ready_unless_a_finding_fails() {
+        let warned = [Finding::pass("a", "is so"), Finding::warn("b", "is not", "do"), Finding::skip("c", "unseen")];
+        let page = Page::readiness(&warned);
+        assert_eq!((page.status, page.body), (200, finding::lines(&warned)));
+        assert_eq!(Page::readiness(&[Finding::fail("d", "is not", "do")]).status, 503);
     }
 }

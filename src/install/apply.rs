@@ -9,7 +9,7 @@ use super::record::{Engine, Handler, Item, Record, Role, State, VERSION};
 use super::restart::{self, How, Restarter, Wanted as Answer};
 use super::site::{self, RECORD, STATE, Site};
 use super::work::{Content, Work, sweep};
-use super::{InstallError, Mode, Order, Restart, Told, Wanted, lock, own, render, users, versions};
+use super::{InstallError, Mode, Order, Restart, Told, Wanted, berth, lock, own, render, users, versions};
 use crate::engine::{Distribution, Host};
 use crate::fsutil::FileError;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub fn install(order: &Order, wanted: &Wanted) -> Result<Told, InstallError> {
     let host = Host::new(&order.host_root)?;
     let first = Site::read(&host, &order.choice)?;
     if first.engine.distribution != Distribution::Plain {
-        return Ok(render::by_hand(&first, &by_hand(&host, &first, wanted)?));
+        return Ok(render::by_hand(&first, &by_hand(&host, &first, wanted)?, order.mode));
     }
     let how = how(order, &first);
     if order.mode == Mode::Plan {
@@ -66,7 +66,7 @@ impl Install<'_> {
         clean(self.host, earlier.as_ref(), &plan.parts)?;
         let pending = earlier.as_ref().and_then(|record| record.restart_since);
         let pending =
-            pending.filter(|since| restart::since(self.host, &self.site.engine).is_none_or(|at| at <= *since));
+            pending.filter(|since| restart::since(self.host, &self.site.engine.socket).is_none_or(|at| at <= *since));
         let finished = earlier.as_ref().is_some_and(|record| record.state == State::Installed);
         if plan.parts.is_empty() && plan.stale.is_empty() && (finished || plan.chosen.is_empty() && earlier.is_none()) {
             let restarted = self.restart_pending(earlier, pending)?;
@@ -132,7 +132,7 @@ impl Install<'_> {
         };
         Ok(Record {
             version: VERSION,
-            berth: format!("{} ({})", crate::VERSION, crate::COMMIT),
+            berth: berth(),
             state: State::Begun,
             engine,
             own,

@@ -70,8 +70,7 @@ pub(super) fn pods(socket: &Path, patience: Duration) -> io::Result<Vec<Pod>> {
 
 fn call(socket: &Path, method: &str, request: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + patience;
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_write_timeout(Some(patience))?;
+    let mut stream = crate::unix::connect(socket, patience)?;
     stream.write_all(&question(method, request))?;
     message(answer(&mut stream, deadline)?)
 }

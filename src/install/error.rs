@@ -132,6 +132,17 @@ pub enum InstallError {
         /// Who has it.
         holder: String,
     },
+    /// One that stays is at it.
+    #[error(
+        "an install that stays holds {} ({holder}), and would put everything back: delete its DaemonSet, or end it, then \
+         run this again", path.display()
+    )]
+    Stays {
+        /// The lock.
+        path: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
     /// The engine's own parser does not take what would be written.
     #[error("{engine} does not take the configuration that would be written; nothing was changed")]
     Refused {
@@ -183,6 +194,18 @@ pub enum InstallError {
         /// What failed then.
         again: super::restart::RestartError,
     },
+}
+
+impl InstallError {
+    /// The engine was restarted, and did not come as it should: the same again would restart it again.
+    #[must_use]
+    pub fn is_of_restart(&self) -> bool {
+        match self {
+            Self::Restart(_) | Self::Down { .. } => true,
+            Self::RolledBack { cause, .. } => cause.is_of_restart(),
+            _ => false,
+        }
+    }
 }
 
 impl From<FileError> for InstallError {

@@ -1,4 +1,4 @@
-//! One install or uninstall at a time.
+//! One install or uninstall at a time, and no uninstall beside an install that stays.
 
 use super::InstallError;
 use crate::engine::Host;
@@ -11,18 +11,34 @@ const PATH: &str = "/run/berth-install.lock";
 /// How long another one is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The lock of what stays.
+const STAYING: &str = "/run/berth-installer.lock";
+
 /// Takes the lock and says in it who has it.
 ///
 /// # Errors
 /// Another one has it all the time.
 pub(super) fn take(host: &Host, what: &str) -> Result<Lock, InstallError> {
-    let inside = Path::new(PATH);
+    let locked = |holder| InstallError::Locked { path: PATH.into(), holder };
+    take_at(host, Path::new(PATH), what)?.map_err(locked)
+}
+
+/// Takes the lock of an install that stays: it would put back what an uninstall takes away.
+///
+/// # Errors
+/// Another one stays, or is just being taken away.
+pub(super) fn take_staying(host: &Host, what: &str) -> Result<Lock, InstallError> {
+    take_at(host, Path::new(STAYING), what)?.map_err(|holder| InstallError::Stays { path: STAYING.into(), holder })
+}
+
+/// The lock, or who has it.
+fn take_at(host: &Host, inside: &Path, what: &str) -> Result<Result<Lock, String>, InstallError> {
     let path = host.path(inside).map_err(FileError::new("look at", inside))?;
     let Some(lock) = Lock::take(&path, PATIENCE)? else {
         let holder = std::fs::read_to_string(&path).unwrap_or_default();
         let holder = if holder.is_empty() { "somebody".to_owned() } else { holder.trim().to_owned() };
-        return Err(InstallError::Locked { path: inside.to_owned(), holder });
+        return Ok(Err(holder));
     };
     lock.overwrite(&format!("{what}, pid {}\n", std::process::id()))?;
-    Ok(lock)
+    Ok(Ok(lock))
 }

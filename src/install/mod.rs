@@ -10,6 +10,8 @@
 //! record     what was done, written before it is
 //! restart    the engine with it, awaited; without success, the engine as before
 //! users      pods that still need what would be removed
+//! stay       an install that stays, beside which nothing is taken away
+//! standing   what holds of it
 //! ```
 //!
 //! Promised: without `--apply` nothing is written. A handler that is there is never changed, nor is the default one. What
@@ -33,6 +35,8 @@ mod record;
 mod render;
 mod restart;
 mod site;
+mod standing;
+mod stay;
 mod uninstall;
 mod users;
 mod versions;
@@ -44,6 +48,8 @@ pub use error::InstallError;
 pub use parts::BIN_DIR;
 pub use plan::Wanted;
 pub use restart::{How, PATIENCE, RestartError};
+pub use standing::Standing;
+pub use stay::Stay;
 pub use uninstall::uninstall;
 
 use crate::engine::Choice;
@@ -90,4 +96,11 @@ pub struct Told {
     pub text: String,
     /// What else an operator should know.
     pub remarks: Vec<String>,
+    /// What was to be done and is not, in a sentence that says what to do; `None`: all is.
+    pub left: Option<String>,
+}
+
+/// This build, as records name it.
+fn berth() -> String {
+    format!("{} ({})", crate::VERSION, crate::COMMIT)
 }

@@ -5,7 +5,8 @@ use super::InstallError;
 use super::object::hash;
 use super::record::{Record, Role};
 use super::site::Site;
-use crate::engine::edit::{self, Change};
+use crate::engine::Kind;
+use crate::engine::edit::{self, Change, Input};
 
 /// The hash of berth's own text as these changes leave it; none where there is none.
 ///
@@ -20,14 +21,33 @@ pub(super) fn after(site: &Site, changes: &[Change]) -> Result<Option<String>, I
 ///
 /// # Errors
 /// Somebody has changed it.
-pub(super) fn check(site: &Site, record: &Record) -> Result<(), InstallError> {
-    let (path, text) = edit::own(&site.input)?;
+pub(super) fn check(input: &Input, record: &Record) -> Result<(), InstallError> {
+    let (path, text) = edit::own(input)?;
     let edited = match text {
         Some(text) => !record.own.contains(&hash(text.as_bytes())),
         // There is a file, and its first line does not say any more whose it is.
-        None => path == site.input.dropin.path && site.input.dropin.text.is_some(),
+        None => path == input.dropin.path && input.dropin.text.is_some(),
     };
     if edited && !record.own.is_empty() { Err(InstallError::Edited { path: path.to_owned() }) } else { Ok(()) }
+}
+
+/// berth's own text is there as it was written, and the engine will read it at its next start; else why not. Of the
+/// operator's own lines nothing is asked.
+///
+/// # Errors
+/// A file cannot be parsed.
+pub(super) fn missing(input: &Input, record: &Record) -> Result<Option<String>, InstallError> {
+    let (path, text) = edit::own(input)?;
+    let Some(text) = text else { return Ok(Some(format!("{} does not have berth's lines any more", path.display()))) };
+    if !record.own.contains(&hash(text.as_bytes())) {
+        return Ok(Some(format!("berth's lines in {} were changed", path.display())));
+    }
+    let root = &input.root;
+    // Where berth did not change the root file, somebody else's import leads to it.
+    let imports = input.kind == Kind::Containerd && path == input.dropin.path && record.item(&root.path).is_some();
+    let patterns = edit::patterns(&root.path, root.text.as_deref().unwrap_or_default())?;
+    let is_read = !imports || patterns.iter().any(|pattern| edit::covers(pattern, path));
+    Ok((!is_read).then(|| format!("{} does not import {} any more", root.path.display(), path.display())))
 }
 
 /// No handler but berth's own leads through what berth has put there.

@@ -64,7 +64,12 @@ impl Part {
 /// The program's own place, below the parent of the directory of names: `/usr/local/lib/berth/<version>-<hash>/berth`.
 pub(super) fn program_path(bin_dir: &Path, hash: &str) -> PathBuf {
     let version = format!("{}-{}", crate::VERSION, hash.get(..8).unwrap_or_default());
-    bin_dir.parent().unwrap_or(Path::new("/")).join("lib/berth").join(version).join("berth")
+    program_dir(bin_dir).join(version).join("berth")
+}
+
+/// Where programs of every version have a directory.
+pub(super) fn program_dir(bin_dir: &Path) -> PathBuf {
+    bin_dir.parent().unwrap_or(Path::new("/")).join("lib/berth")
 }
 
 /// Program and names.
@@ -118,39 +123,60 @@ pub(super) fn plugin(host: &Host, dir: &Path, bin_dir: &Path) -> Result<Part, Fi
     Part::new(host, &dir.join(PLUGIN), Role::Plugin, Content::Link(bin_dir.join("berth")))
 }
 
-/// berth's own configuration, where names alone do not say what is behind them. A file that is there and not of berth's
-/// making is the operator's: then it has to say it already.
+/// Interposers that need an entry in berth's configuration, with the handlers that each is for.
+type Needed<'a> = BTreeMap<&'a str, Vec<&'a Chosen>>;
+
+/// berth's own configuration: what the operator has `brought`, or what names alone do not say. A file that is there and
+/// that no install has put is the operator's, and stays.
 ///
 /// # Errors
-/// It does not, or is broken.
+/// What was brought or is there does not say what is behind a name, or is broken; something else is in its place.
 pub(super) fn settings(
     host: &Host,
     kind: Kind,
     chosen: &[Chosen],
     record: Option<&Record>,
+    brought: Option<&Path>,
 ) -> Result<Option<Part>, InstallError> {
-    let mut needed = BTreeMap::new();
+    let mut needed = Needed::new();
     for chosen in chosen.iter().filter(|chosen| chosen.needs_entry) {
-        needed.entry(chosen.name.as_str()).or_insert_with(Vec::new).push(chosen);
+        needed.entry(chosen.name.as_str()).or_default().push(chosen);
+    }
+    let path = Path::new(DEFAULT_PATH);
+    let ours =
+        |part: &Part| record.and_then(|record| record.item(&part.path)).is_some_and(|item| item.is_ours(&part.now));
+    if let Some(file) = brought {
+        let config = Config::load(Some(file))?;
+        check_entries(&config, file, kind, &needed)?;
+        let part = Part::new(host, path, Role::Settings, Content::Text(config.text.into_owned().into_bytes()))?;
+        let free = part.now == Object::Absent || !part.is_needed() || ours(&part);
+        let in_the_way = InstallError::InTheWay { path: part.path.clone(), what: "another configuration" };
+        return if free { Ok(Some(part)) } else { Err(in_the_way) };
     }
     if needed.is_empty() {
         return Ok(None);
     }
-    let path = Path::new(DEFAULT_PATH);
-    let entries: BTreeMap<_, _> = needed.iter().map(|(name, of)| (*name, entry(kind, name, of))).collect();
-    let whole = entries.values().fold(format!("{OWN}interposers:\n"), |text, entry| text + entry);
+    let entries = needed.iter().map(|(name, of)| entry(kind, name, of));
+    let whole = entries.fold(format!("{OWN}interposers:\n"), |text, entry| text + &entry);
     let part = Part::new(host, path, Role::Settings, Content::Text(whole.into_bytes()))?;
-    let ours = record.and_then(|record| record.item(&part.path)).is_some_and(|item| item.is_ours(&part.now));
-    let Some(text) = host.read(path)?.filter(|_| !ours) else { return Ok(Some(part)) };
-    let config = Config::parse(&text, DEFAULT_PATH)?;
+    match host.read(path)? {
+        Some(text) if !(ours(&part) && text.starts_with(OWN)) => {
+            check_entries(&Config::parse(&text, DEFAULT_PATH)?, path, kind, &needed).map(|()| None)
+        }
+        _ => Ok(Some(part)),
+    }
+}
+
+/// A configuration of the operator's says what is behind every name that does not say it.
+fn check_entries(config: &Config, path: &Path, kind: Kind, needed: &Needed<'_>) -> Result<(), InstallError> {
     for (name, of) in needed {
-        let delegate = config.interposers.get(name).and_then(|entry| entry.delegate.as_deref());
+        let delegate = config.interposers.get(*name).and_then(|entry| entry.delegate.as_deref());
         if of.iter().any(|chosen| delegate != Some(&chosen.delegate)) {
-            let entry = format!("interposers:\n{}", entries.get(name).map_or("", String::as_str));
-            return Err(InstallError::NeedsEntry { path: path.to_owned(), name: name.to_owned(), entry });
+            let entry = format!("interposers:\n{}", entry(kind, name, of));
+            return Err(InstallError::NeedsEntry { path: path.to_owned(), name: (*name).to_owned(), entry });
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 fn entry(kind: Kind, name: &str, of: &[&Chosen]) -> String {

@@ -1,6 +1,6 @@
 //! Hosts that take no programs everywhere, or not at all.
 
-use super::InstallError;
+use super::{InstallError, parts};
 use crate::engine::Host;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::path::Path;
@@ -22,7 +22,7 @@ const IMMUTABLE: [(&str, &str); 2] = [
 /// Where hosts with a read-only /usr take programs.
 const ELSEWHERE: [(&str, &str); 2] = [("flatcar", "/opt/bin"), ("cos", "/home/kubernetes/bin")];
 
-/// Whether programs may be put into `bin_dir` at all, and run there.
+/// Whether programs may be put into `bin_dir` and beside it at all, and run there.
 ///
 /// # Errors
 /// They may not; what to do instead is in it.
@@ -33,12 +33,15 @@ pub(super) fn check(host: &Host, bin_dir: &Path) -> Result<(), InstallError> {
     }
     let suggestion =
         ELSEWHERE.iter().find(|(os, _)| *os == id).map(|(_, dir)| *dir).filter(|dir| Path::new(dir) != bin_dir);
-    let Some((dir, flags)) = flags(host, bin_dir) else { return Ok(()) };
-    if flags.contains(FsFlags::ST_RDONLY) {
-        return Err(InstallError::ReadOnly { dir: dir.to_owned(), suggestion });
-    }
-    if flags.contains(FsFlags::ST_NOEXEC) {
-        return Err(InstallError::NoExec { dir: dir.to_owned(), suggestion });
+    // Names and programs: they may be on different file systems.
+    for dir in [bin_dir, parts::program_dir(bin_dir).as_path()] {
+        let Some((dir, flags)) = flags(host, dir) else { continue };
+        if flags.contains(FsFlags::ST_RDONLY) {
+            return Err(InstallError::ReadOnly { dir: dir.to_owned(), suggestion });
+        }
+        if flags.contains(FsFlags::ST_NOEXEC) {
+            return Err(InstallError::NoExec { dir: dir.to_owned(), suggestion });
+        }
     }
     Ok(())
 }

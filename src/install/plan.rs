@@ -25,6 +25,8 @@ pub struct Wanted {
     pub plugin: bool,
     /// Where berth goes.
     pub bin_dir: Option<PathBuf>,
+    /// A file of this process's, not the host's, that is to be berth's configuration there.
+    pub config: Option<PathBuf>,
 }
 
 /// What would be done.
@@ -79,7 +81,7 @@ pub(super) fn plan(host: &Host, site: &Site, wanted: &Wanted, record: Option<&Re
     let bytes = program()?;
     let label = label::of(host, site, chosen.first().map(|chosen| chosen.delegate.as_path()));
     let mut parts = parts::programs(host, &bin_dir, bytes, label.context(), &chosen)?;
-    parts.extend(parts::settings(host, site.engine.kind, &chosen, record)?);
+    parts.extend(parts::settings(host, site.engine.kind, &chosen, record, wanted.config.as_deref())?);
     if wanted.plugin {
         check_nri(site)?;
         parts.push(parts::plugin(host, &site.effective.nri.plugins, &bin_dir)?);
@@ -87,7 +89,7 @@ pub(super) fn plan(host: &Host, site: &Site, wanted: &Wanted, record: Option<&Re
     let changes = if chosen.is_empty() { Vec::new() } else { edit::changes(&site.input, &wraps(&chosen))? };
     let changes: Vec<_> = changes.into_iter().filter(Change::is_needed).collect();
     if let Some(record) = record.filter(|_| !changes.is_empty()) {
-        own::check(site, record)?;
+        own::check(&site.input, record)?;
     }
     for change in &changes {
         parts.push(configuration(host, change)?);

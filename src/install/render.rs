@@ -1,6 +1,5 @@
 //! What is said of a plan and of what was done. Pure.
 
-use super::Told;
 use super::apply::engine_words;
 use super::object::Object;
 use super::parts::Part;
@@ -10,6 +9,7 @@ use super::restart::How;
 use super::site::Site;
 use super::uninstall::Removal;
 use super::work::Content;
+use super::{Mode, Told};
 
 const NOTHING_WRITTEN: &str = "Nothing was written; --apply does it.";
 const PODS_GO_ON: &str = "Pods go on running meanwhile.";
@@ -158,7 +158,7 @@ pub(super) fn unchanged(plan: &Plan, restarted: Option<&How>, pending: bool) -> 
 }
 
 /// What is to be done by hand.
-pub(super) fn by_hand(site: &Site, plan: &ByHand) -> Told {
+pub(super) fn by_hand(site: &Site, plan: &ByHand, mode: Mode) -> Told {
     let mut text = Text::default();
     text.line(&format!(
         "{} writes the configuration of its containerd itself; this is done by hand.",
@@ -179,12 +179,16 @@ pub(super) fn by_hand(site: &Site, plan: &ByHand) -> Told {
         }
     }
     text.line("Nothing was written.");
-    text.told()
+    let name = site.engine.name();
+    let left = format!(
+        "nothing was installed: {name} writes the configuration of its containerd itself; do what is said above by hand"
+    );
+    Told { left: (mode == Mode::Apply).then_some(left), ..text.told() }
 }
 
 /// There is no record.
 pub(super) fn nothing_installed() -> Told {
-    Told { text: "nothing is installed\n".to_owned(), remarks: Vec::new() }
+    Told { text: "nothing is installed\n".to_owned(), ..Told::default() }
 }
 
 /// The plan of an uninstall.
@@ -228,12 +232,11 @@ pub(super) fn waiting(site: &Site, removal: &Removal, why: String, restarted: Op
     let mut text = Text::default();
     done(&mut text, removal.first.iter());
     engine(&mut text, site, restarted, false);
-    text.line(&format!("program and names stay: {why}"));
-    text.line(&format!(
-        "restart {} ({}), then run this again; or run it with --restart",
+    let left = format!(
+        "program and names stay: {why}; restart {} ({}), then run this again, or run it with --restart",
         site.engine.kind, site.engine.unit
-    ));
-    Told { remarks: remarks(site, removal), ..text.told() }
+    );
+    Told { remarks: remarks(site, removal), left: Some(left), ..text.told() }
 }
 
 /// What could not be had from the engine, and what follows.
@@ -278,6 +281,6 @@ impl Text {
     }
 
     fn told(self) -> Told {
-        Told { text: self.0, remarks: Vec::new() }
+        Told { text: self.0, ..Told::default() }
     }
 }

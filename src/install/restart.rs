@@ -130,7 +130,9 @@ impl Restarter<'_> {
     fn run(&self, deadline: Instant) -> Result<String, RestartError> {
         let failed = |source| RestartError::Start { how: self.how.clone(), source };
         // A file and no pipe: what the command leaves behind may keep it open.
-        let mut output = tempfile::tempfile().map_err(failed)?;
+        // In memory: an image of berth alone has no directory for it.
+        let output = rustix::fs::memfd_create("restart", rustix::fs::MemfdFlags::CLOEXEC);
+        let mut output = File::from(output.map_err(|errno| failed(errno.into()))?);
         let mut child = self.command(&output).map_err(failed)?;
         let status = wait(&mut child, deadline).map_err(failed)?;
         let said = tail(&mut output);
@@ -187,16 +189,19 @@ fn mark(socket: &Path) -> Option<(u64, u64, i64, i64)> {
 }
 
 /// When the engine made its socket, in seconds of the Unix epoch.
-pub(super) fn since(host: &Host, engine: &Engine) -> Option<u64> {
-    let path = host.path(&engine.socket).ok()?;
+pub(super) fn since(host: &Host, socket: &Path) -> Option<u64> {
+    let path = host.path(socket).ok()?;
     let (_, _, seconds, _) = mark(&path)?;
-    std::os::unix::net::UnixStream::connect(&path).ok()?;
+    crate::unix::connect(&path, ANSWER).ok()?;
     seconds.try_into().ok()
 }
 
 /// Whether somebody listens on the engine's socket.
 pub(super) fn answers(host: &Host, engine: &Engine) -> bool {
-    host.path(&engine.socket).is_ok_and(|path| std::os::unix::net::UnixStream::connect(path).is_ok())
+    // One that is too busy to take a connection is there.
+    let nobody =
+        |error: &io::Error| [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused].contains(&error.kind());
+    host.path(&engine.socket).is_ok_and(|path| crate::unix::connect(&path, ANSWER).err().is_none_or(|e| !nobody(&e)))
 }
 
 fn look(socket: &Path, before: Option<(u64, u64, i64, i64)>, wanted: Wanted<'_>) -> Result<(), String> {

@@ -44,7 +44,7 @@ impl Site {
             Kind::Containerd => imported(host, &root)?,
             Kind::CriO => below(host, engine.drop_ins.as_deref())?,
         };
-        let dropin = snapshot(host, &own(&engine))?;
+        let dropin = snapshot(host, &own(engine.kind, &engine.config, engine.drop_ins.as_deref()))?;
         // Behind the files: a mistake in one is then told with its line.
         check_syntax(&root, &others)?;
         let dump = Effective::print(host, &engine, files)?;
@@ -86,18 +86,35 @@ impl Site {
         {
             engine.socket.clone_from(socket);
         }
-        let root = snapshot(host, &engine.config)?;
-        let dropin = snapshot(host, &own(&engine))?;
-        check_syntax(&root, &[])?;
+        let mut input = own_files(host, record, engine.kind, &engine.config, engine.drop_ins.as_deref())?;
+        if let Ok(version) = &engine.version {
+            input.version = version.core;
+        }
         let nothing = |error| EngineError::unreadable(String::new(), &error);
         let effective = Effective::parse(engine.kind, Source::Files, "").map_err(nothing)?;
-        // Only where berth's lines are depends on it.
-        let has_own_file = record.item(&place(host, &dropin.path)?).is_some();
-        let version = engine.version.as_ref().map_or((if has_own_file { 2 } else { 1 }, 0, 0), |version| version.core);
-        let input = Input { kind: engine.kind, version, root, others: Vec::new(), dropin, dump: String::new() };
         let state = record.engine.state.clone().unwrap_or_else(|| STATE_DIR.into());
         Ok(Self { engine, input, effective, state, unasked: Some(crate::exit::chain(why)) })
     }
+}
+
+/// The files of an engine that can have something of berth's in them, without a word from the engine.
+///
+/// # Errors
+/// One cannot be read or parsed.
+pub(super) fn own_files(
+    host: &Host,
+    record: &Record,
+    kind: Kind,
+    config: &Path,
+    drop_ins: Option<&Path>,
+) -> Result<Input, InstallError> {
+    let root = snapshot(host, config)?;
+    let dropin = snapshot(host, &own(kind, config, drop_ins))?;
+    check_syntax(&root, &[])?;
+    // Only where berth's lines are depends on it.
+    let has_own_file = record.item(&place(host, &dropin.path)?).is_some();
+    let version = (if has_own_file { 2 } else { 1 }, 0, 0);
+    Ok(Input { kind, version, root, others: Vec::new(), dropin, dump: String::new() })
 }
 
 /// There is an engine, or was, and nothing is to be had from it.
@@ -129,10 +146,10 @@ fn version(engine: &Engine) -> Result<(u64, u64, u64), InstallError> {
 }
 
 /// Where berth's own file goes.
-fn own(engine: &Engine) -> PathBuf {
-    let beside = || engine.config.parent().unwrap_or(Path::new("/")).join("conf.d");
-    let dir = engine.drop_ins.clone().unwrap_or_else(beside);
-    dir.join(match engine.kind {
+fn own(kind: Kind, config: &Path, drop_ins: Option<&Path>) -> PathBuf {
+    let beside = || config.parent().unwrap_or(Path::new("/")).join("conf.d");
+    let dir = drop_ins.map_or_else(beside, Path::to_owned);
+    dir.join(match kind {
         Kind::Containerd => format!("{OWN}.toml"),
         Kind::CriO => format!("{OWN}.conf"),
     })

@@ -44,11 +44,13 @@ pub fn uninstall(order: &Order) -> Result<Told, InstallError> {
         let used = users::pods(&host, &site.engine, &site.state, &record)?;
         return Ok(render::removal(&site, &removal, how(order, &site).as_ref(), &used));
     }
+    // None may begin meanwhile either.
+    let staying = lock::take_staying(&host, "berth uninstall")?;
     let lock = lock::take(&host, "berth uninstall")?;
     let told = apply(&host, order);
-    let removed = lock.remove();
+    let removed = [lock.remove(), staying.remove()];
     let told = told?;
-    removed?;
+    removed.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(told)
 }
 
@@ -127,10 +129,7 @@ impl Uninstall<'_> {
                 return Err(rolled_back(error, self.take_back(work, earlier)));
             }
         }
-        let due = record
-            .restart_since
-            .is_some_and(|since| restart::since(self.host, &self.site.engine).is_none_or(|at| at <= since));
-        let Some(how) = self.how.as_ref().filter(|_| due) else {
+        let Some(how) = self.how.as_ref().filter(|_| self.awaits_restart(record)) else {
             work.finish()?;
             return Ok(None);
         };
@@ -149,6 +148,12 @@ impl Uninstall<'_> {
         Ok(Some(how.clone()))
     }
 
+    /// The engine has not been started since something was changed that it reads at its start.
+    fn awaits_restart(&self, record: &Record) -> bool {
+        let started = || restart::since(self.host, &self.site.engine.socket);
+        record.restart_since.is_some_and(|since| started().is_none_or(|at| at <= since))
+    }
+
     fn take_back(&self, work: Work, record: Option<Record>) -> Vec<FileError> {
         let left = work.roll_back();
         // One that says that berth leaves serves the next run as well.
@@ -163,6 +168,10 @@ impl Uninstall<'_> {
         }
         let socket = self.host.path(&self.site.engine.socket).ok()?;
         match cri::status(&socket, Duration::from_secs(5)) {
+            // Of an engine that names none nothing is known but whether it has been started since.
+            Ok(status) if status.handlers.is_empty() => self.awaits_restart(record).then(|| {
+                "the engine does not say which handlers it knows, and has not been restarted since".to_owned()
+            }),
             Ok(status) => {
                 let known = record.handlers.iter().find(|handler| status.handlers.contains(&handler.name))?;
                 Some(format!("the engine still knows the handler {}", known.name))
@@ -212,7 +221,7 @@ fn forget_rest(host: &Host) -> Result<(), InstallError> {
 
 /// What is to go.
 fn removal(host: &Host, site: &Site, record: &Record) -> Result<Removal, InstallError> {
-    own::check(site, record)?;
+    own::check(&site.input, record)?;
     own::check_alone(site, record)?;
     let changes = edit::changes(&site.input, &[])?;
     let changes: Vec<_> = changes.into_iter().filter(Change::is_needed).collect();

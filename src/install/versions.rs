@@ -101,3 +101,9 @@ fn running(host: &Host) -> Vec<(u64, u64)> {
     let programs = entries.filter_map(|entry| std::fs::metadata(entry.path().join("exe")).ok());
     programs.map(|data| (data.dev(), data.ino())).collect()
 }
+
+/// Whether a process of the host runs the program that berth's name leads to.
+pub(super) fn runs_current(host: &Host, record: &Record) -> bool {
+    let current = host.path(&record.bin_dir.join("berth")).and_then(std::fs::metadata);
+    current.is_ok_and(|data| running(host).contains(&(data.dev(), data.ino())))
+}

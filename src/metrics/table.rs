@@ -40,10 +40,11 @@ families! {
         "Containers by what was decided for them and why, in the words of the log.",
         [["leave", "not-selected"], ["leave", "host-network"], ["leave", "profile-leaves-netns"], ["leave", "no-netns"],
          ["leave", "runtime-cannot-swap"], ["leave", "pins-do-not-reach"], ["leave", "host-not-visible"],
-         ["leave", "standalone"], ["leave", "failed"],
+         ["leave", "not-pinned"], ["leave", "standalone"], ["leave", "failed"],
          ["adjust", "identity-and-netns"], ["adjust", "netns-created"], ["adjust", "host-network"],
          ["adjust", "profile-leaves-netns"], ["adjust", "no-netns"], ["adjust", "runtime-cannot-swap"],
-         ["adjust", "pins-do-not-reach"], ["adjust", "host-not-visible"], ["adjust", "standalone"],
+         ["adjust", "pins-do-not-reach"], ["adjust", "host-not-visible"], ["adjust", "not-pinned"],
+         ["adjust", "standalone"],
          ["refuse", "foreign-netns"], ["refuse", "contradiction"], ["refuse", "failed"]];
     CONTRADICTIONS = Counter by All "berth_identity_contradictions_total" []:
         "Identity keys in annotations of containers that contradicted the engine.",

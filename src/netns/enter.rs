@@ -1,13 +1,27 @@
-//! Being in another network namespace: for a while on a thread that ends, or for good.
+//! Being in other namespaces: for a while on a thread that ends, or for good.
 
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
 use super::error::{NetnsError, OnPath, Result};
 use super::handle::Netns;
 use crate::sys;
+
+/// Moves this process, which has one thread, among the files of the node whose procfs is at `proc`, for good: of a container
+/// into the mount namespace of the node's first process. Its root and working directory are that one's then.
+///
+/// # Errors
+/// [`NetnsError::Io`]; EPERM and EACCES where it lacks CAP_SYS_ADMIN, CAP_SYS_CHROOT or CAP_SYS_PTRACE.
+pub fn enter_mounts_of_node(proc: &Path) -> Result<()> {
+    let path = proc.join("1/ns/mnt");
+    let mounts = open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).on("open the node's mounts", &path)?;
+    sys::enter_mounts(mounts.as_fd()).on("enter the node's mounts", &path)
+}
 
 impl Netns {
     /// Runs `work` in this namespace, on a thread that ends with it, for the reason that [`Netns::create`] gives.

@@ -113,6 +113,12 @@ pub enum NetnsError {
 pub(super) type Result<T, E = NetnsError> = std::result::Result<T, E>;
 
 impl NetnsError {
+    /// Whether the caller lacks the right: CAP_SYS_PTRACE for files of another process, or a security module refuses it.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// The error of a system call on `path`.
     pub(super) fn io(op: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Io { op, path: path.to_path_buf(), source: source.into() }

@@ -29,9 +29,10 @@ pub(crate) mod testing;
 /// Where the pins are unless told otherwise: where `ip netns` and the engines keep theirs.
 pub const DEFAULT_DIR: &str = "/run/netns";
 
+pub use enter::enter_mounts_of_node;
 pub use error::NetnsError;
 pub use handle::{Netns, NetnsId, Peek, host_ids, id_of};
-pub use reach::{Reach, reach, shared};
+pub use reach::{Reach, Way, reach, shared};
 pub use store::{Listing, Pin, PinState, Released, Sharing, Store};
 pub use sysfs::show_own_sysfs;
-pub use tasks::{InUse, Occupancy, arguments, comm, in_use};
+pub use tasks::{InUse, Occupancy, arguments, comm, in_use, same_network};

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::dir::Dir;
@@ -137,6 +138,14 @@ pub fn in_use(proc: &Path) -> Result<InUse> {
     }
     found.compare(&root);
     Ok(found)
+}
+
+/// Whether two processes of a procfs are in one network namespace, told by their `/proc/<pid>/net` alone, which needs no
+/// right over them. `None` where one is gone or shows none.
+#[must_use]
+pub fn same_network(proc: &Path, one: u32, other: u32) -> Option<bool> {
+    let number = |pid: u32| fs::metadata(proc.join(format!("{pid}/net/dev"))).ok().map(|data| data.ino());
+    Some(number(one)? == number(other)?)
 }
 
 /// The command name of a process, for reports. `None` when it is gone or cannot be read.

@@ -1,24 +1,24 @@
-//! What the documentation tells an operator of CRI-O to write, read by the real engine.
+//! The file that an operator of CRI-O copies, byte for byte where it is copied to, read by the real engine. That the
+//! documentation says the same is among the tests of containerd.
 
-use crate::rig::crio::{DROP_INS, Infra};
+use crate::rig::crio::BEHIND;
 use crate::rig::{IDLE, Rig};
 
-/// The block of docs/interposers.md for CRI-O, with the rig's runtime and directory in the place of others.
-fn block() -> String {
-    let blocks = include_str!("../../docs/interposers.md").split("```toml\n").skip(1);
-    let mut texts = blocks.map(|rest| rest.split("```").next().expect("a block ends"));
-    let text = texts.find(|text| text.starts_with("[crio.")).expect("the page has a block for CRI-O");
-    text.replace("/usr/local/bin", "/run/rig/names").replace("kata", "runc").replace("crun", "runc")
-}
-
 #[test]
-fn the_handlers_of_the_documentation_work_as_they_are_written() {
-    let mut rig = Rig::crio_with(Infra::Kept, &[]);
-    // Both handlers wrap runc here, and a handler has one name.
-    let handlers = block().replacen("runtimes.runc-berth", "runtimes.oci-berth", 1);
-    rig.write(&format!("{DROP_INS}/50-berth.conf"), &handlers);
-    rig.start_engine();
-    for handler in ["oci-berth", "runc-berth"] {
+fn the_handlers_of_the_file_work_as_they_are_written() {
+    let mut rig = Rig::crio_node();
+    // What they are in front of is runc here, under those names.
+    let script = format!(
+        "cd /usr/local/bin; cp /run/rig/berth/* berth
+        ln -s berth containerd-shim-berth-kata-v2; ln -s berth berth-crun
+        ln -s {BEHIND}/containerd-shim-runc-v2 containerd-shim-kata-v2; ln -s {BEHIND}/runc crun"
+    );
+    rig.run("sh", &["-euc", &script]).expect("make the links of the documentation");
+    let handlers = include_str!("../../manifests/crio/handlers.conf");
+    rig.write("/etc/crio/crio.conf.d/60-berth-by-hand.conf", handlers);
+    rig.restart_node();
+    rig.bring_images();
+    for handler in ["crun-berth", "kata-berth"] {
         let pod = rig.pod("web", handler);
         let container = rig.container(&pod, "main", IDLE);
         for (id, kind) in [(&pod.id, "sandbox"), (&container, "container")] {

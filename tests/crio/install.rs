@@ -1,5 +1,6 @@
 //! berth put on a node with CRI-O by its own command, and taken away again.
 
+use crate::rig::kubelet::Template;
 use crate::rig::node::{RESTART_COMMAND, assert_restored, assert_untouched};
 use crate::rig::{IDLE, Rig};
 
@@ -83,4 +84,35 @@ fn a_plugin_is_refused_where_nri_is_off() {
     ]);
     assert!(said.contains("set enable_nri = true in [crio.nri]"), "{said}");
     assert_untouched(&off, &rig.see());
+}
+
+#[test]
+fn the_overlay_host_is_ready_when_the_engine_has_been_restarted() {
+    let mut rig = Rig::crio_node();
+    rig.make_image(false);
+    rig.restart_node();
+    rig.bring_images();
+    let before = rig.see();
+    let installer = Template::of("overlays/host", "DaemonSet").arg("--handler=plain");
+    let started = rig.run_manifest("berth", &installer);
+    let body = rig.await_page(503, "FAIL handlers");
+    assert!(body.contains("cri-o does not know plain-berth") && body.contains("FAIL plugin"), "{body}");
+    rig.restart_node();
+    let body = rig.await_page(200, "PASS plugin");
+    assert!(body.contains("PASS handlers cri-o knows plain-berth"), "{body}");
+    let pod = rig.pod("web", "plain-berth");
+    assert_eq!(rig.netns_path(&pod.id), Some(Rig::pin_path(&pod.id)));
+    rig.end_manifest(started);
+
+    let uninstall = Template::of("uninstall", "Job");
+    let (code, said) = rig.run_job("berth-uninstall-1", &uninstall);
+    assert!(code == 1 && said.contains("default/web (plain-berth)"), "{said}");
+    rig.cri().remove_pod(&pod.id).expect("remove the pod");
+    rig.berth_prints(&["gc"]);
+    let (code, said) = rig.run_job("berth-uninstall-2", &uninstall);
+    assert!(code == 1 && said.contains("the engine still knows the handler plain-berth"), "{said}");
+    rig.restart_node();
+    let (code, said) = rig.run_job("berth-uninstall-3", &uninstall);
+    assert_eq!(code, 0, "{said}");
+    assert_restored(&before, &rig.see());
 }

@@ -12,6 +12,14 @@ use crate::isolated;
 use crate::node::{Berth, Pod, block_on, command, ready};
 
 isolated! {
+    fn tasks_are_looked_for_where_the_hosts_procfs_is_said_to_be() {
+        block_on(async {
+            let (_runtime, _session, berth) =
+                ready(Profile::containerd_2_3(), || Berth::start(&["--host-proc", "/run/elsewhere"])).await;
+            berth.logged("reach=\"/run/elsewhere/").await;
+        });
+    }
+
     fn sigterm_ends_it_with_0_within_two_seconds_and_pins_stay() {
         block_on(async {
             let (_runtime, session, mut berth) = ready(Profile::containerd_2_3(), || Berth::start(&[])).await;

@@ -231,18 +231,6 @@ isolated! {
         });
     }
 
-    fn host_proc_is_said_to_wait_for_the_next_session_and_holds_then() {
-        block_on(async {
-            let (runtime, session, berth) = ready(Profile::containerd_2_3(), || Berth::configured(&telling("one"))).await;
-            fs::write(FILE, telling("one") + "hostProc: /run/elsewhere\n").unwrap();
-            berth.logged("msg=\"this holds from the next session with the runtime on; restart one of the two for it\" keys=hostProc").await;
-            assert!(!berth.log().contains("reach=\"/run/elsewhere/"), "{}", berth.log());
-            drop(session);
-            let _session = runtime.accept_ready(Profile::containerd_2_3()).await;
-            berth.logged("reach=\"/run/elsewhere/").await;
-        });
-    }
-
     fn sighup_kills_at_no_moment_and_what_comes_early_is_answered_later() {
         block_on(async {
             // While it reads its configuration at the start.

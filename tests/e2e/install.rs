@@ -5,6 +5,7 @@ mod faults;
 mod gone;
 mod hosts;
 mod meanwhile;
+mod overlay;
 mod running;
 mod upgrade;
 

@@ -23,6 +23,7 @@ mod made;
 mod operate;
 mod other_plugin;
 mod plain;
+mod podded;
 mod reach;
 mod recorded;
 mod reload;

@@ -3,14 +3,14 @@
 # Of the shell's own descriptors 9 is left out, and those from 10 on. It reads its status itself, because it blocks
 # signals while it forks; a child lists its descriptors, because it turns its own round for a command's output.
 set -eu
-mkdir -p $RECORDS
+mkdir -p "$RECORDS"
 record=$(mktemp -d "$RECORDS/$(date +%s%N)-XXXXXX")
 exec 9>"$record/process"
 while read -r line; do case $line in SigBlk:* | SigIgn:* | Threads:*) echo "$line" >&9 ;; esac; done </proc/$$/status
 readlink /proc/$$/cwd >&9
 (
     exec >&9
-    for fd in /proc/$$/fd/[0-8]; do
+    for fd in "/proc/$$/fd"/[0-8]; do
         echo "${fd##*/}"
         readlink "$fd"
     done

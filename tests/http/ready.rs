@@ -86,6 +86,26 @@ isolated! {
         });
     }
 
+    fn where_interposers_make_the_pins_it_is_ready_if_it_sees_them() {
+        loopback();
+        assert!(std::process::Command::new("mount").args(["--make-rshared", "/"]).status().unwrap().success());
+        block_on(async {
+            for (propagation, status, said) in [
+                ("slave", 200, "PASS pins-reach-engine interposers make the pins, which are seen here: "),
+                ("private", 503, "FAIL pins-reach-engine pins that interposers make are not seen here, "),
+            ] {
+                let runtime = FakeRuntime::listen(SOCKET.as_ref());
+                let before = ["unshare", "--mount", "--propagation", propagation, "--"];
+                let _berth = Berth::start_under(&before, &["--listen", TCP, "--pins-by", "interposers"]);
+                let _session = runtime.accept_ready(Profile::containerd_2_3()).await;
+                shows("berth_nri_synchronized", 1.0).await;
+                let body = answers(TCP, "/readyz", status).await;
+                assert!(body.contains(said) && body.contains("PASS nri-synchronized "), "{body}");
+                fs::remove_file(SOCKET).unwrap();
+            }
+        });
+    }
+
     fn pins_that_do_not_reach_the_engine_make_it_not_ready() {
         loopback();
         block_on(async {

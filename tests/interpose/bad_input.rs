@@ -184,6 +184,13 @@ isolated! {
         assert_delegated(&output);
         assert_eq!(left.as_deref(), Some("daemon"));
 
+        // While a node is upgraded the daemon is of another version. What is its own alone is no interposer's concern.
+        let other = "ofAnotherVersion: 1\nprofiles: [{name: a, annotations: {left/by: another}}]";
+        fs::write("/run/berth/config.yaml", other).unwrap();
+        let (output, left) = attempt();
+        assert_delegated(&output);
+        assert_eq!(left.as_deref(), Some("another"));
+
         fs::remove_file("/run/record.status").unwrap();
         fs::write("/run/berth/config.yaml", "profiles: [{name: a, ofALaterVersion: 1}]").unwrap();
         let told = refused(&attempt().0);

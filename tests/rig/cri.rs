@@ -8,11 +8,12 @@ use std::time::Duration;
 use k8s_cri::v1::image_service_client::ImageServiceClient;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
-    ContainerConfig, ContainerMetadata, ContainerStatusRequest, CreateContainerRequest, ExecSyncRequest, IdMapping,
-    ImageSpec, ImageStatusRequest, LinuxContainerConfig, LinuxContainerSecurityContext, LinuxPodSandboxConfig,
-    LinuxSandboxSecurityContext, ListPodSandboxRequest, NamespaceMode, NamespaceOption, PodSandboxConfig,
-    PodSandboxMetadata, PodSandboxStatusRequest, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest,
-    StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest, UserNamespace,
+    ContainerConfig, ContainerMetadata, ContainerState, ContainerStatusRequest, CreateContainerRequest,
+    ExecSyncRequest, IdMapping, ImageSpec, ImageStatusRequest, LinuxContainerConfig, LinuxContainerSecurityContext,
+    LinuxPodSandboxConfig, LinuxSandboxSecurityContext, ListPodSandboxRequest, NamespaceMode, NamespaceOption,
+    PodSandboxConfig, PodSandboxMetadata, PodSandboxStatusRequest, RemoveContainerRequest, RemovePodSandboxRequest,
+    RunPodSandboxRequest, StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest,
+    UserNamespace,
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -37,6 +38,8 @@ pub(crate) struct Pod {
     pub(crate) annotations: HashMap<String, String>,
     /// Its containers may be privileged.
     pub(crate) privileged: bool,
+    /// The directory of its containers' logs, on the node; empty for none.
+    pub(crate) logs: String,
 }
 
 impl Pod {
@@ -159,7 +162,7 @@ impl Cri {
         self.create(pod, ContainerConfig { labels: HashMap::new(), ..container_config(pod, name, script) })
     }
 
-    /// Creates a container of the test's own making, and does not start it.
+    /// Creates a container as it is asked for, and does not start it.
     pub(crate) fn create(&self, pod: &Sandbox, config: ContainerConfig) -> Result<String, Status> {
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
@@ -176,7 +179,12 @@ impl Cri {
 
     /// Kills the container without a grace period.
     pub(crate) fn stop_container(&self, id: &str) -> Result<(), Status> {
-        let request = StopContainerRequest { container_id: id.to_owned(), timeout: 0 };
+        self.stop_container_within(id, 0)
+    }
+
+    /// Ends the container by SIGTERM, and by SIGKILL if it still runs after so many seconds.
+    pub(crate) fn stop_container_within(&self, id: &str, timeout: i64) -> Result<(), Status> {
+        let request = StopContainerRequest { container_id: id.to_owned(), timeout };
         self.call(|mut calls| async move { calls.stop_container(request).await }).map(drop)
     }
 
@@ -220,6 +228,14 @@ impl Cri {
         let address = answer.status.and_then(|status| status.network).map(|network| network.ip).unwrap_or_default();
         let pid = if info["pid"].is_null() { 0 } else { pid(&info) };
         SandboxState { pid, address, netns: super::read::netns_path(&info["runtimeSpec"]) }
+    }
+
+    /// With what a container has ended; `None` while it runs, or while the engine does not say.
+    pub(crate) fn exit_code(&self, id: &str) -> Option<i32> {
+        let request = ContainerStatusRequest { container_id: id.to_owned(), verbose: false };
+        let answer = self.call(|mut calls| async move { calls.container_status(request).await });
+        let status = answer.ok()?.status?;
+        (status.state() == ContainerState::ContainerExited).then_some(status.exit_code)
     }
 
     /// The process id of a container, as the rig numbers processes.
@@ -290,6 +306,7 @@ fn sandbox_config(pod: &Pod, cgroup_parent: &str) -> PodSandboxConfig {
         labels: pod.labels.clone().into_iter().chain(kubelets_labels(&metadata)).collect(),
         metadata: Some(metadata),
         annotations: pod.annotations.clone(),
+        log_directory: pod.logs.clone(),
         linux: Some(LinuxPodSandboxConfig {
             cgroup_parent: cgroup_parent.to_owned(),
             security_context: Some(security),
@@ -299,10 +316,16 @@ fn sandbox_config(pod: &Pod, cgroup_parent: &str) -> PodSandboxConfig {
     }
 }
 
+impl Sandbox {
+    /// Which namespaces its containers share.
+    pub(crate) fn namespaces(&self) -> Option<NamespaceOption> {
+        self.config.linux.as_ref()?.security_context.as_ref()?.namespace_options.clone()
+    }
+}
+
 fn container_config(pod: &Sandbox, name: &str, script: &str) -> ContainerConfig {
-    let sandbox_security = pod.config.linux.as_ref().and_then(|linux| linux.security_context.as_ref());
     let security = LinuxContainerSecurityContext {
-        namespace_options: sandbox_security.and_then(|security| security.namespace_options.clone()),
+        namespace_options: pod.namespaces(),
         ..LinuxContainerSecurityContext::default()
     };
     let labels = pod.config.metadata.iter().flat_map(kubelets_labels);

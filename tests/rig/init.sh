@@ -1,3 +1,4 @@
+# shellcheck shell=dash # which `sh` is on Debian; it is run as text
 # The first process of a rig: makes the private file systems, says "ready", and stays until its standard input ends.
 # It runs in mount, network and process id namespaces that `unshare` has just made; when it ends, the kernel ends
 # every other process in them and the mounts go with the last of those.

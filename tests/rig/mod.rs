@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! Rig ── Space          mount, network and process id namespaces; fresh /run and /var/lib
+//!     ├─ Place          the same as a node: its paths, commands on it
 //!     ├─ Engine         containerd or CRI-O: where its parts are, how it is started
 //!     ├─ Process        that engine; restarted and killed by the test
 //!     ├─ Cri            the kubelet's side of its socket
@@ -19,21 +20,26 @@ pub(crate) mod checked;
 mod config;
 pub(crate) mod containerd;
 pub(crate) mod cri;
+pub(crate) mod cri_stub;
 pub(crate) mod crio;
 pub(crate) mod engine;
 pub(crate) mod holds;
+pub(crate) mod kubelet;
 pub(crate) mod listener;
+pub(crate) mod manifest;
 pub(crate) mod node;
 mod permit;
+pub(crate) mod place;
 pub(crate) mod plugin;
 pub(crate) mod process;
 pub(crate) mod provision;
 pub(crate) mod read;
 mod space;
+mod sweep;
 pub(crate) mod wait;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ::berth::nri::Level;
 use nix::sys::signal::Signal;
@@ -45,10 +51,12 @@ use self::containerd::Handler;
 use self::cri::{Cri, Network, Pod, Sandbox};
 use self::engine::Engine;
 use self::permit::Permit;
+use self::place::Place;
 use self::process::Process;
 use self::provision::provision;
 use self::read::netns_id;
 use self::space::Space;
+use self::sweep::Sweeper;
 
 /// What a container does that is only there: it ends at once when it is told to.
 pub(crate) const IDLE: &str = "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done";
@@ -65,7 +73,16 @@ pub(crate) struct Rig {
     space: Space,
     cgroup: Cgroup,
     logs: TempDir,
+    sweeper: Option<Sweeper>,
     _permit: Permit,
+}
+
+impl Deref for Rig {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        self.space.place()
+    }
 }
 
 impl Rig {
@@ -93,7 +110,7 @@ impl Rig {
         let permit = Permit::take();
         let space = Space::new(&berth::binary(), further);
         let logs = tempfile::Builder::new().prefix("berth-rig-").tempdir().expect("make a directory for the logs");
-        Self { cri: None, process: None, engine, space, cgroup: Cgroup::new(), logs, _permit: permit }
+        Self { cri: None, process: None, engine, space, cgroup: Cgroup::new(), logs, sweeper: None, _permit: permit }
     }
 
     pub(crate) fn start_engine(&mut self) {
@@ -134,23 +151,6 @@ impl Rig {
         Cri::connect(&self.path(self.engine.socket())).expect("connect to the engine")
     }
 
-    /// Where a path of the rig is to be found from here.
-    pub(crate) fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
-        self.space.path(inside)
-    }
-
-    /// A command to run as if on the node.
-    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
-        self.space.command(program)
-    }
-
-    /// Runs a command on the node; what it printed, or how it failed.
-    pub(crate) fn run(&self, program: &str, args: &[&str]) -> Result<String, String> {
-        let done = self.command(program).args(args).output().expect("nsenter (util-linux) runs");
-        let [out, err] = [done.stdout, done.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-        if done.status.success() { Ok(out) } else { Err(format!("{program} {args:?}: {}: {out}{err}", done.status)) }
-    }
-
     /// Gives berth a further name in the rig, by which it is an interposer; its path there.
     pub(crate) fn name_berth(&self, name: &str) -> String {
         let binary = berth::binary();
@@ -165,10 +165,6 @@ impl Rig {
         let program = program.as_ref();
         let copied = std::fs::copy(program, self.path(containerd::PROGRAMS).join(name));
         copied.unwrap_or_else(|e| panic!("install {} in the rig: {e}", program.display()));
-    }
-
-    pub(crate) fn write(&self, inside: &str, text: &str) {
-        self.space.write(inside, text);
     }
 
     pub(crate) fn log_file(&self, name: &str) -> PathBuf {
@@ -235,5 +231,16 @@ impl Rig {
 
     pub(crate) fn cgroup_parent(&self) -> &str {
         self.cgroup.parent()
+    }
+
+    /// Makes that cgroup, for who does not make it himself.
+    pub(crate) fn make_cgroup(&self) {
+        self.cgroup.make();
+    }
+
+    /// For a rig in a static, which nothing drops: has what it leaves outside of its namespaces removed when this process
+    /// has ended.
+    pub(crate) fn sweep_at_exit(&mut self) {
+        self.sweeper = Some(Sweeper::start(self.cgroup.parent(), self.logs.path()));
     }
 }

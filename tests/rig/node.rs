@@ -10,7 +10,8 @@ use std::process::Output;
 use super::Rig;
 use super::berth::{binary, lean};
 use super::cri::Cri;
-use super::engine::NETWORK;
+use super::engine::{Engine, NETWORK};
+use super::place::Place;
 use super::wait::{DEADLINE, within};
 
 /// Directories that the node has for itself. What the host has in them is seen, but for what tests are about.
@@ -57,7 +58,13 @@ pub(crate) struct Seen {
 impl Rig {
     /// A rig that can be installed on, with this containerd configuration, or none. The engine is still to be started.
     pub(crate) fn node(config: Option<&str>) -> Self {
-        let rig = Self::furnished();
+        Self::node_with(config, &[])
+    }
+
+    /// The same; `further` directories are seen on it in `/run/rig`, by name.
+    pub(crate) fn node_with(config: Option<&str>, further: &[(&str, &Path)]) -> Self {
+        let rig = Self::furnish(Engine::Containerd, further);
+        super::containerd::configure(&rig.space, &[]);
         rig.own_directories("/run/rig/containerd/containerd");
         rig.run("mkdir", &["/etc/containerd"]).expect("make a directory");
         if let Some(config) = config {
@@ -87,10 +94,14 @@ impl Rig {
 
     /// Connects to the engine that the node's command has started.
     pub(crate) fn meet_engine(&mut self) {
+        self.cri = Some(self.await_engine());
+    }
+
+    /// A connection of its own to that engine, as soon as it answers.
+    pub(crate) fn await_engine(&self) -> Cri {
         let socket = self.path(self.engine.socket());
         let cri = within(DEADLINE, || Cri::connect(&socket).ok().filter(Cri::is_up));
-        let Some(cri) = cri else { panic!("the engine's CRI does not answer:\n{}", self.node_log()) };
-        self.cri = Some(cri);
+        cri.unwrap_or_else(|| panic!("the engine's CRI does not answer:\n{}", self.node_log()))
     }
 
     /// The images that pods are made of.
@@ -120,7 +131,9 @@ impl Rig {
         assert_eq!(status.code(), Some(1), "berth {args:?}: {status}\n{out}{err}");
         err
     }
+}
 
+impl Place {
     /// Everything in the node's directories that berth has any business with.
     pub(crate) fn see(&self) -> BTreeMap<PathBuf, Seen> {
         let mut found = BTreeMap::new();

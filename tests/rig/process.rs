@@ -22,7 +22,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` (made by `Space::command`), its output in the file `log`, to which it appends.
+    /// Starts `command` (made by `Place::command`), its output in the file `log`, to which it appends.
     pub(crate) fn start(name: &str, mut command: std::process::Command, log: PathBuf) -> Self {
         let out = File::options().create(true).append(true).open(&log).expect("open the log file");
         let begin = read(&log).len();
@@ -35,6 +35,10 @@ impl Process {
         });
         let pid = started.unwrap_or_else(|status| panic!("{name} could not be started ({status}): {}", read(&log)));
         Self { name: name.to_owned(), parent, pid, log, begin }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The process id, as seen by the test.
@@ -114,7 +118,7 @@ fn read(log: &Path) -> String {
 }
 
 /// The only child of a process, if it has one yet.
-fn child_of(parent: u32) -> Option<Pid> {
+pub(super) fn child_of(parent: u32) -> Option<Pid> {
     let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok().map(Pid::from_raw)
 }

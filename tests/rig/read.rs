@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Rig;
+use super::place::{Place, outcome};
 use super::wait::eventually;
 
 /// Which network namespace: device and inode of its nsfs file.
@@ -35,6 +36,24 @@ impl Rig {
         netns_path(&self.spec(container))
     }
 
+    pub(crate) fn pin_path(sandbox: &str) -> String {
+        pin_path(sandbox)
+    }
+
+    /// The pod's server (`SERVE`) is reached by another container over loopback, and by the node over the bridge.
+    #[track_caller]
+    pub(crate) fn assert_served(&self, client: &str, address: &str) {
+        let loopback = ["wget", "-q", "-O", "-", "http://127.0.0.1/"];
+        // Of a handler of the type `vm` CRI-O may lose what a command printed just before it ended.
+        let answer = || self.cri().exec(client, &loopback).ok().filter(|page| !page.is_empty());
+        let page = eventually("the pod's server answers", answer);
+        assert_eq!(page, "berth\n");
+        assert_eq!(self.fetch_from_node(&format!("http://{address}/")).as_deref(), Ok("berth\n"));
+        self.ping_from_node(address).expect("the pod answers to the node's ping");
+    }
+}
+
+impl Place {
     pub(crate) fn netns_of_pid(&self, pid: u32) -> NetnsId {
         let id = self.netns_of_file(&format!("/proc/{pid}/ns/net"));
         id.unwrap_or_else(|| panic!("process {pid} of the rig has no network namespace"))
@@ -50,13 +69,9 @@ impl Rig {
         self.netns_of_pid(1)
     }
 
-    pub(crate) fn pin_path(sandbox: &str) -> String {
-        format!("{NETNS}/berth-{sandbox}")
-    }
-
     /// The namespace that the sandbox's pin keeps, if it is there and is a mount.
     pub(crate) fn pin(&self, sandbox: &str) -> Option<NetnsId> {
-        let path = Self::pin_path(sandbox);
+        let path = pin_path(sandbox);
         let id = self.netns_of_file(&path)?;
         self.mounts().contains(&path).then_some(id)
     }
@@ -72,7 +87,13 @@ impl Rig {
 
     /// The mount points that the rig's first process sees.
     pub(crate) fn mounts(&self) -> Vec<String> {
-        let table = std::fs::read_to_string(self.path("/proc/1/mountinfo")).expect("read the rig's mount table");
+        self.mounts_of_pid(1)
+    }
+
+    /// The mount points that a process of the rig sees.
+    pub(crate) fn mounts_of_pid(&self, pid: u32) -> Vec<String> {
+        let table = std::fs::read_to_string(self.path(format!("/proc/{pid}/mountinfo")));
+        let table = table.unwrap_or_else(|e| panic!("read the mount table of process {pid}: {e}"));
         table.lines().filter_map(|line| line.split(' ').nth(4)).map(str::to_owned).collect()
     }
 
@@ -102,25 +123,18 @@ impl Rig {
         pins.chain(mounts).chain(state).collect()
     }
 
-    /// The pod's server (`SERVE`) is reached by another container over loopback, and by the node over the bridge.
-    #[track_caller]
-    pub(crate) fn assert_served(&self, client: &str, address: &str) {
-        let loopback = ["wget", "-q", "-O", "-", "http://127.0.0.1/"];
-        // Of a handler of the type `vm` CRI-O may lose what a command printed just before it ended.
-        let answer = || self.cri().exec(client, &loopback).ok().filter(|page| !page.is_empty());
-        let page = eventually("the pod's server answers", answer);
-        assert_eq!(page, "berth\n");
-        assert_eq!(self.fetch_from_node(&format!("http://{address}/")).as_deref(), Ok("berth\n"));
-        self.ping_from_node(address).expect("the pod answers to the node's ping");
-    }
-
     pub(crate) fn fetch_from_node(&self, url: &str) -> Result<String, String> {
         // Not `wget -T 5`: Debian's static busybox crashes on it.
-        self.run("timeout", &["5", "busybox", "wget", "-q", "-O", "-", url])
+        self.ask_in_network(&["timeout", "5", "busybox", "wget", "-q", "-O", "-", url])
     }
 
     pub(crate) fn ping_from_node(&self, address: &str) -> Result<String, String> {
-        self.run("busybox", &["ping", "-c", "1", "-W", "5", address])
+        self.ask_in_network(&["busybox", "ping", "-c", "1", "-W", "5", address])
+    }
+
+    /// What a program of this machine says when it is run in the node's network.
+    fn ask_in_network(&self, words: &[&str]) -> Result<String, String> {
+        outcome(self.in_network(words[0]).args(&words[1..]), &words.join(" "))
     }
 }
 
@@ -135,4 +149,9 @@ pub(crate) fn netns_path(spec: &Value) -> Option<String> {
     let namespaces = spec["linux"]["namespaces"].as_array().expect("the specification has namespaces");
     let network = namespaces.iter().find(|entry| entry["type"] == "network")?;
     Some(network["path"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Where the pin of a sandbox is.
+pub(crate) fn pin_path(sandbox: &str) -> String {
+    format!("{NETNS}/berth-{sandbox}")
 }

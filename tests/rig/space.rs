@@ -2,16 +2,19 @@
 //! rig is seen outside, and nothing of it outlives this value: when its first process goes, all others go.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use super::place::Place;
+use super::process::child_of;
 use super::provision::provision;
 
 #[derive(Debug)]
 pub(crate) struct Space {
     unshare: Child,
     stdin: Option<ChildStdin>,
+    place: Place,
 }
 
 impl Space {
@@ -34,41 +37,29 @@ impl Space {
         let mut line = String::new();
         let stdout = unshare.stdout.take().expect("stdout is piped");
         BufReader::new(stdout).read_line(&mut line).expect("read from the rig's first process");
-        let space = Self { unshare, stdin };
         assert_eq!(line.trim(), "ready", "the rig's namespaces could not be furnished; its reason is on stderr");
-        space
+        let first = child_of(unshare.id()).expect("the rig has a first process");
+        Self { unshare, stdin, place: Place::new(first.as_raw().unsigned_abs()) }
     }
 
-    /// Where a path of the rig is to be found from here: through the root directory of one of its processes. That
-    /// does not hold for symbolic links with an absolute target; `/var/run` is one that engines use.
+    /// The namespaces, to look at and to work in.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// As [`Place::path`].
     pub(crate) fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
-        let inside = inside.as_ref().strip_prefix("/").expect("paths of the rig are absolute");
-        let relative = inside.strip_prefix("var").ok().filter(|rest| rest.starts_with("run")).unwrap_or(inside);
-        Path::new("/proc").join(self.unshare.id().to_string()).join("root").join(relative)
+        self.place.path(inside)
     }
 
-    /// A command that will run in the rig's namespaces, with nothing of this process's environment but a PATH.
+    /// As [`Place::command`].
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
-        let pid = self.unshare.id().to_string();
-        let mut command = Command::new("nsenter");
-        command
-            .args(["--target", &pid, "--mount", "--net"])
-            .arg(format!("--pid=/proc/{pid}/ns/pid_for_children"))
-            .arg("--")
-            .arg(program.as_ref())
-            .env_clear()
-            .env(
-                "PATH",
-                "/run/rig/bin:/run/rig/containerd:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            );
-        command
+        self.place.command(program)
     }
 
-    /// Writes a file of the rig.
+    /// As [`Place::write`].
     pub(crate) fn write(&self, inside: &str, text: &str) {
-        let path = self.path(inside);
-        let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
-        written.unwrap_or_else(|e| panic!("write {inside} in the rig: {e}"));
+        self.place.write(inside, text);
     }
 }
 

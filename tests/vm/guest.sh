@@ -2,6 +2,7 @@
 # The first process of the guest. `sandbox`, `address`, `gateway` and `linger` are on the kernel's command line, which
 # makes variables of them. It serves pages on the pod's address and takes orders on the second serial port, one on each
 # line: run ID WORDS, kill ID SIGNAL, stop.
+# shellcheck shell=dash disable=SC2154 # what the kernel makes of its command line
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc

@@ -8,7 +8,7 @@ use super::find::find;
 use super::output::{API_VERSION, Form, document};
 use super::proof::{action, proof, reason};
 use super::survey::{Entry, Survey, survey};
-use super::{AdminError, Remarks, sight};
+use super::{AdminError, Remarks};
 use crate::apply::{Mode, Sight, Which, netns_id};
 use crate::cli::{Document, Inspect};
 use crate::config::Config;
@@ -31,10 +31,9 @@ use std::path::{Path, PathBuf};
 pub fn inspect(command: &Inspect, out: &mut dyn Write) -> Result<Remarks, AdminError> {
     let survey = survey(&command.directories)?;
     let entry = find(&survey.entries, &command.pod)?;
-    let mut problems = Vec::new();
-    let sight = sight(&command.config, &mut problems);
+    let sight = Sight::here(&command.directories.host_proc);
     let look = Look { survey: &survey, entry, sight, command };
-    let report = look.report(problems);
+    let report = look.report();
     match command.output {
         Document::Text => {
             text::write(out, &report)?;
@@ -53,7 +52,8 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn report(&self, mut problems: Vec<String>) -> Report {
+    fn report(&self) -> Report {
+        let mut problems = Vec::new();
         let Entry { name, path, state, netns, record, .. } = self.entry;
         // Held while it is asked about: its number could mean another one otherwise.
         let held = netns.and_then(|id| Netns::open(path).ok().filter(|netns| netns.id() == id));

@@ -190,8 +190,8 @@ fn a_directory_that_is_no_procfs_shows_that_nobody_is_there_to_nobody() {
         let mut node = Node::new();
         node.engine_lets_go();
         fs::create_dir("/run/empty").expect("a volume that was forgotten");
-        assert!(!Sight::here(Some(Path::new("/run/empty"))).all);
-        assert!(!Sight::here(Some(Path::new("/proc"))).all || pid_namespace() == Some(0xEFFF_FFFC));
+        assert!(!Sight::here(Path::new("/run/empty")).all);
+        assert!(!Sight::here(Path::new("/proc")).all || pid_namespace() == Some(0xEFFF_FFFC));
         let believed = Sight { proc: "/run/empty".into(), all: true, ..BLIND() };
         assert_eq!(node.settle_as(&believed, Mode::Apply), Some(Outcome::Draining(Why::Grace)));
         assert!(node.held());

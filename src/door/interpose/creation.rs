@@ -57,7 +57,7 @@ fn work(asked: &Asked<'_>, places: Places, book: &Book, policy: &mut OnFailure) 
     let who = asked.who(&spec)?;
     let Some(profile) = asked.profile(&who) else { return Ok(Some(Verdict::Leave(Reason::NotSelected))) };
     *policy = profile.on_failure;
-    let node = Node::open(asked.config, places)?;
+    let node = Node::open(places)?;
     for line in occasion::settle(&node.keeper, &node.sight, asked.own_pin().as_ref()) {
         book.note(log::Level::Info, &line);
     }

@@ -81,7 +81,7 @@ pub fn explain(question: &Question, config: &Config, places: Places) -> Result<E
     let bundle = Bundle::open(&question.bundle)?.ok_or_else(|| Failure::NoSpec(question.bundle.clone()))?;
     let spec = bundle.scan()?;
     let create = Create { engine: manager(&spec), ..create(question, grammar, entry.map(|entry| entry.engine)) };
-    let node = Node::look(config, places)?;
+    let node = Node::look(places)?;
     let asked = Asked { config, grammar, entry, create: &create };
     let who = asked.who(&spec)?;
     let profile = asked.profile(&who);

@@ -1,7 +1,7 @@
 //! Where things are and what is configured, for a process that has no command line of its own.
 
 use super::name;
-use crate::apply::{ApplyError, Keeper, Sight};
+use crate::apply::{ApplyError, Keeper, PROC, Sight};
 use crate::config::{self, Config, ConfigError, DEFAULT_PATH, Interposer, PUBLISHED};
 use crate::decide::policy::{OnFailure, Policy, Profile};
 use crate::identity::Engine;
@@ -50,7 +50,7 @@ impl Places {
         if ledger::check_owner(&self.state_dir).is_err() {
             return Ok(None);
         }
-        match Config::load(Some(&self.state_dir.join(PUBLISHED))) {
+        match Config::load_published(&self.state_dir) {
             Ok(config) => Ok(Some(config)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -66,7 +66,7 @@ impl Places {
     }
 }
 
-/// The node as this process finds it.
+/// The node as this process finds it: the engine has run it, so it is where the engine is.
 #[derive(Debug)]
 pub(super) struct Node {
     /// Where things are.
@@ -82,18 +82,18 @@ impl Node {
     ///
     /// # Errors
     /// [`Keeper::open`].
-    pub(super) fn open(config: &Config, places: Places) -> Result<Self, ApplyError> {
+    pub(super) fn open(places: Places) -> Result<Self, ApplyError> {
         let keeper = Keeper::open(&places.state_dir, &places.netns_dir)?;
-        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper, places })
+        Ok(Self { sight: Sight::here(Path::new(PROC)), keeper, places })
     }
 
     /// The node as it is; nothing is made.
     ///
     /// # Errors
     /// [`Keeper::existing`].
-    pub(super) fn look(config: &Config, places: Places) -> Result<Self, ApplyError> {
+    pub(super) fn look(places: Places) -> Result<Self, ApplyError> {
         let keeper = Keeper::existing(&places.state_dir, &places.netns_dir)?;
-        Ok(Self { sight: Sight::here(config.host_proc.as_deref()), keeper, places })
+        Ok(Self { sight: Sight::here(Path::new(PROC)), keeper, places })
     }
 }
 

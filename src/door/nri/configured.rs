@@ -51,8 +51,6 @@ impl NriDoor {
     }
 
     /// Puts `config` in the place of the daemon's own, for every event from now on, and publishes what holds then.
-    ///
-    /// `hostProc` is a session's: what can be seen through it was found at its handshake, and stays until the next.
     pub fn reconfigure(&self, config: Config) {
         locked(&self.configured).own = Arc::new(config);
         self.publish_config();

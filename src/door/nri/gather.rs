@@ -2,11 +2,12 @@
 
 use super::session::Session;
 use super::{NriDoor, locked};
-use crate::decide::facts::{Annotations, Door, Facts, Lead, Network};
+use crate::apply::PinsBy;
+use crate::decide::facts::{Annotations, Door, Facts, Lead, Network, Swap};
 use crate::exit::chain;
 use crate::identity::{IdError, PodRef, Role, SandboxId};
 use crate::logging::Line;
-use crate::netns::{Netns, NetnsError, NetnsId, Peek};
+use crate::netns::{Netns, NetnsError, NetnsId, Peek, same_network};
 use crate::nri::api;
 use crate::pin::PinName;
 use std::collections::BTreeMap;
@@ -73,6 +74,8 @@ pub(super) struct Gathered {
     pub(super) pin_path: String,
     pub(super) source: Source,
     network: Network,
+    /// The pin stands, as far as it was asked.
+    stands: bool,
 }
 
 impl Gathered {
@@ -93,8 +96,18 @@ impl Gathered {
             group: None,
             annotations,
             network: self.network.clone(),
-            swap: session.swap,
+            swap: self.swap(session),
             pin_path: &self.pin_path,
+        }
+    }
+}
+
+impl Gathered {
+    /// A pin that does not stand yet is made, unless that is left to others.
+    fn swap(&self, session: &Session) -> Swap {
+        match session.swap {
+            Swap::Possible if session.pins_by == PinsBy::Interposers && !self.stands => Swap::NotPinned,
+            other => other,
         }
     }
 }
@@ -110,7 +123,11 @@ impl NriDoor {
             (Source::Untold, _) => untold(session, pod),
             (_, id) => Network::Own { lead: self.lead(session, pod, container, id) },
         };
-        Gathered { name, pin_path, source, network }
+        // Asked of the file system only where it matters: elsewhere the pin is made.
+        let others = session.pins_by == PinsBy::Interposers;
+        let stands =
+            matches!(source, Source::Pinned) || (others && id.is_some_and(|id| self.keeper.store.leads_to(&name, id)));
+        Gathered { name, pin_path, source, network, stands }
     }
 
     /// The pin if it stands; else the engine's file, or the one the record remembers.
@@ -154,7 +171,11 @@ impl NriDoor {
         }
         let Some(path) = session.path_here(path) else { return Lead::Unknown };
         // Held while it is compared: its number could mean another namespace otherwise.
-        let Ok(found) = Peek::at(&path) else { return Lead::Nowhere };
+        let found = match Peek::at(&path) {
+            Ok(found) => found,
+            Err(error) if error.is_refused() => return Lead::Unknown,
+            Err(_) => return Lead::Nowhere,
+        };
         match (found.id(), own) {
             (id, Some(own)) if id == own => Lead::Own,
             (id, Some(own)) if id.dev != own.dev => Lead::Nowhere,
@@ -176,6 +197,12 @@ fn untold(session: &Session, pod: &PodView) -> Network {
     let process = (pod.pid != 0).then(|| session.path_here(&format!("/proc/{}/ns/net", pod.pid))).flatten();
     match process.map(|path| Peek::at(&path)) {
         Some(Ok(found)) if session.sight.host.contains(&found.id()) => Network::Host,
+        Some(Err(error)) if error.is_refused() && is_hosts(session, pod.pid) => Network::Host,
         _ => Network::Unknown,
     }
+}
+
+/// Whether a process that may not be looked at is in the network of the node's first one.
+fn is_hosts(session: &Session, pid: u32) -> bool {
+    same_network(&session.sight.proc, pid, 1) == Some(true)
 }

@@ -24,7 +24,7 @@ mod tests;
 pub use pinning::CaughtUp;
 pub use readiness::{REACH, Readiness, reaches};
 
-use crate::apply::{ApplyError, Keeper, Sight};
+use crate::apply::{ApplyError, Keeper, PROC, PinsBy, Sight};
 use crate::config::Config;
 use crate::decide::decide;
 use crate::decide::policy::OnFailure;
@@ -59,9 +59,25 @@ pub trait Occasions: Send + Sync + 'static {
     fn synchronized(&self, pods: HashSet<PinName>);
 }
 
+/// Where the door's process is, and what is left to it there.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The host's procfs.
+    pub proc: PathBuf,
+    /// Who makes pins.
+    pub pins_by: PinsBy,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { proc: PROC.into(), pins_by: PinsBy::Daemon }
+    }
+}
+
 /// The door.
 pub struct NriDoor {
     keeper: Keeper,
+    place: Place,
     configured: Mutex<Configured>,
     session: Mutex<Arc<Session>>,
     pods: Mutex<Pods>,
@@ -97,10 +113,11 @@ enum Failure {
 impl NriDoor {
     /// A door that works on `keeper`'s pins and tells `occasions`.
     #[must_use]
-    pub fn new(keeper: Keeper, config: Config, occasions: Arc<dyn Occasions>) -> Self {
-        let session = Session::none(config.host_proc.as_deref());
+    pub fn new(keeper: Keeper, place: Place, config: Config, occasions: Arc<dyn Occasions>) -> Self {
+        let session = Session::none(&place);
         Self {
             keeper,
+            place,
             configured: Mutex::new(Configured::new(config)),
             session: Mutex::new(Arc::new(session)),
             pods: Mutex::new(Pods::default()),
@@ -115,6 +132,12 @@ impl NriDoor {
     #[must_use]
     pub fn readiness(&self) -> &Readiness {
         &self.readiness
+    }
+
+    /// Who makes pins.
+    #[must_use]
+    pub fn pins_by(&self) -> PinsBy {
+        self.place.pins_by
     }
 
     /// Which tasks can be seen, as far as the present or last session showed.

@@ -44,7 +44,7 @@ impl Readiness {
             None => Finding::skip(LIST, "there is no session with the runtime"),
         };
         let reach = match &state.session {
-            Some(session) => reaches(session.swap, &session.reach),
+            Some(session) => session.reaches(),
             None => Finding::skip(REACH, "the runtime has not introduced itself"),
         };
         vec![registered, synchronized, reach]
@@ -115,18 +115,34 @@ pub fn reaches(swap: Swap, words: &str) -> Finding {
         Swap::HostNotVisible => Finding::fail(
             REACH,
             "the host's network namespace cannot be told from a pod's, so nothing is pinned or swapped",
-            "share the host's pid namespace, or mount its /proc and set hostProc",
+            "share the host's pid namespace, or mount its /proc and name it with --host-proc",
         ),
         Swap::RuntimeCannot => Finding::warn(
             REACH,
             "the runtime's NRI cannot change a network namespace, so members keep their path",
             "wrap the handler with an interposer, or upgrade to containerd 2.2 or CRI-O 1.34",
         ),
+        Swap::NotPinned => Finding::warn(REACH, "the pod has no pin", "wrap its handler with an interposer"),
+    }
+}
+
+/// The same where pins are made by interposers, which are where the engine is, and the daemon has to see them.
+#[must_use]
+pub(super) fn receives(swap: Swap, words: &str) -> Finding {
+    match swap {
+        Swap::PinsDoNotReach => Finding::fail(
+            REACH,
+            format!("pins that interposers make are not seen here, so nothing is swapped: {words}"),
+            "mount the netns directory with HostToContainer propagation",
+        ),
+        Swap::Possible => Finding::pass(REACH, format!("interposers make the pins, which are seen here: {words}")),
+        other => reaches(other, words),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Place;
     use super::*;
     use crate::finding::Grade;
 
@@ -137,7 +153,8 @@ mod tests {
     #[test]
     fn it_is_ready_while_a_session_is_synchronized_and_pins_reach_and_at_no_other_time() {
         let readiness = Readiness::default();
-        let session = |swap| Arc::new(Session { swap, runtime: "containerd v2".into(), ..Session::none(None) });
+        let session =
+            |swap| Arc::new(Session { swap, runtime: "containerd v2".into(), ..Session::none(&Place::default()) });
         assert_eq!(grades(&readiness), [Grade::Fail, Grade::Skip, Grade::Skip]);
         assert!(!readiness.follow(SessionState::Registered));
         assert_eq!(grades(&readiness), [Grade::Pass, Grade::Fail, Grade::Skip]);

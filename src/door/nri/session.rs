@@ -1,14 +1,14 @@
 //! What is so for one session with the runtime: who it is, what it can do, what can be seen of it.
 
-use super::readiness::reaches;
-use super::{NriDoor, PodView, locked};
-use crate::apply::Sight;
+use super::readiness::{reaches, receives};
+use super::{NriDoor, Place, PodView, locked};
+use crate::apply::{PinsBy, Sight};
 use crate::decide::facts::Swap;
 use crate::exit::chain;
-use crate::finding::Grade;
+use crate::finding::{Finding, Grade};
 use crate::identity::{Engine, Scope};
 use crate::logging::Line;
-use crate::netns::{Peek, Reach, host_ids};
+use crate::netns::{Peek, Reach, Way, host_ids};
 use crate::nri::{Answer, Event, EventMask, Refusal, RefusalCode, Runtime, api};
 use crate::pin::PinName;
 use std::collections::HashMap;
@@ -37,11 +37,13 @@ pub(super) struct Session {
     pub(super) sight: Sight,
     /// Whether pins reach the engine, in words.
     pub(super) reach: String,
+    /// Who makes them.
+    pub(super) pins_by: PinsBy,
 }
 
 impl Session {
     /// Before the first handshake: nothing is known of the runtime, and nothing can be asked by it.
-    pub(super) fn none(host_proc: Option<&Path>) -> Self {
+    pub(super) fn none(place: &Place) -> Self {
         Self {
             runtime: String::new(),
             scope: Scope::cri(Engine::Other),
@@ -49,14 +51,23 @@ impl Session {
             sees_engine: false,
             pid_ns: None,
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
-            sight: Sight::here(host_proc),
+            sight: Sight::here(&place.proc),
             reach: String::new(),
+            pins_by: place.pins_by,
         }
     }
 
-    /// Whether pins can be made: they reach the engine, and the host's namespace is known not to be among them.
+    /// Whether pins can be made, or seen: they reach the engine, and the host's namespace is known not to be among them.
     pub(super) fn can_pin(&self) -> bool {
         !matches!(self.swap, Swap::PinsDoNotReach | Swap::HostNotVisible)
+    }
+
+    /// What is said of the way between pins and the engine.
+    pub(super) fn reaches(&self) -> Finding {
+        match self.pins_by {
+            PinsBy::Daemon => reaches(self.swap, &self.reach),
+            PinsBy::Interposers => receives(self.swap, &self.reach),
+        }
     }
 
     /// Where a path of the engine's view of `/proc` is to be looked at; `None` if the engine's processes cannot be seen.
@@ -90,7 +101,7 @@ impl NriDoor {
             .with("sees_tasks", session.sight.all)
             .with("config", &config.origin)
             .with("profiles", &*config);
-        let reach = reaches(session.swap, &session.reach);
+        let reach = session.reaches();
         let level = match reach.grade {
             Grade::Fail => log::Level::Error,
             Grade::Warn => log::Level::Warn,
@@ -102,11 +113,13 @@ impl NriDoor {
     }
 
     fn session_with(&self, runtime: &Runtime, engine: Engine) -> Session {
-        let sight = Sight::here(self.config().host_proc.as_deref());
+        let sight = Sight::here(&self.place.proc);
         let reach = self.reach(runtime.peer_pid, &sight.proc);
         let sees_engine = runtime.peer_pid.is_some() || sight.all;
         let witness = runtime.peer_pid.map_or_else(|| "1".to_owned(), |pid| pid.to_string());
-        let host_known = sees_engine && Peek::at(&sight.proc.join(witness).join("ns/net")).is_ok();
+        let seen = || Peek::at(&sight.proc.join(witness).join("ns/net")).is_ok();
+        // Who makes no pins makes none of the host's.
+        let host_known = self.place.pins_by == PinsBy::Interposers || (sees_engine && seen());
         let swap = match &reach {
             Reach::No(_) => Swap::PinsDoNotReach,
             _ if !host_known => Swap::HostNotVisible,
@@ -127,13 +140,18 @@ impl NriDoor {
                 ..sight
             },
             reach: reach.to_string(),
+            pins_by: self.place.pins_by,
         }
     }
 
-    /// Whether pins reach the engine; where the engine's mount namespace is this one, the directory is first made a
+    /// Whether pins reach the engine, or those of its side are seen here; where the engine's mount namespace is this one, the directory is first made a
     /// shared mount of its own, so that a later `ip netns add` cannot bury the pins.
+    /// That is left to whoever makes them.
     fn reach(&self, engine: Option<u32>, proc: &Path) -> Reach {
-        let reach = self.keeper.store.reach(engine, proc);
+        if self.place.pins_by == PinsBy::Interposers {
+            return self.keeper.store.reach(Way::Here, engine, proc);
+        }
+        let reach = self.keeper.store.reach(Way::There, engine, proc);
         if reach == Reach::Same
             && let Err(error) = self.keeper.store.ensure_shared(&self.keeper.ledger.netns_lock())
         {

@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
-use super::{Reach, judge};
+use super::{Reach, Way, judge};
 use crate::netns::Store;
 use crate::netns::testing::{Parked, container_with_only, name, propagation, with_store};
 
@@ -15,7 +15,7 @@ const PROC: &str = "/proc";
 const HOST: &[u8] = b"1 0 8:1 / / rw shared:1 - ext4 a rw\n2 1 0:24 / /run rw shared:5 - tmpfs a rw\n";
 
 fn judged(own: &[u8], engine: Option<&[u8]>) -> Reach {
-    judge(own, engine, Path::new(DIR))
+    judge(Way::There, own, engine, Path::new(DIR))
 }
 
 fn no(reach: Reach) -> String {
@@ -37,6 +37,22 @@ fn a_container_that_only_receives_does_not() {
     let own = b"9 8 0:50 / / rw - overlay a rw\n12 9 0:24 /netns /run/netns rw master:5 - tmpfs a rw\n";
     assert_eq!(no(judged(own, Some(HOST))), "the mount at /run/netns, which /run/netns is on, is not shared");
     no(judged(own, None));
+}
+
+#[test]
+fn a_container_that_receives_or_shares_sees_what_the_engine_mounts() {
+    let seen = |own: &[u8], engine| judge(Way::Here, own, engine, Path::new(DIR));
+    let slave = b"9 8 0:50 / / rw - overlay a rw\n12 9 0:24 /netns /run/netns rw master:5 - tmpfs a rw\n";
+    let peer = b"9 8 0:50 / / rw - overlay a rw\n12 9 0:24 /netns /run/netns rw shared:5 - tmpfs a rw\n";
+    let both = b"9 8 0:50 / / rw - overlay a rw\n12 9 0:24 /netns /run/netns rw shared:77 master:5 - tmpfs a rw\n";
+    for own in [&slave[..], peer, both] {
+        assert_eq!(seen(own, Some(HOST)), Reach::Receives);
+        assert_eq!(seen(own, None), Reach::ReceivesUnproven);
+    }
+    let private = b"9 8 0:50 / / rw - overlay a rw\n12 9 0:24 /netns /run/netns rw - tmpfs a rw\n";
+    assert_eq!(no(seen(private, None)), "the mount at /run/netns, which /run/netns is on, receives no mounts");
+    let other = b"9 8 0:50 / / rw - overlay a rw\n12 9 0:24 /netns /run/netns rw master:77 - tmpfs a rw\n";
+    assert_eq!(no(seen(other, Some(HOST))), "the engine's mount at /run does not give to peer group 77");
 }
 
 #[test]
@@ -79,7 +95,7 @@ fn engine(flags: MsFlags) -> Parked {
 fn the_engine_in_the_same_mount_namespace() {
     with_store(|store| {
         let engine = Parked::new(CloneFlags::CLONE_NEWNET, || ());
-        assert_eq!(store.reach(Some(engine.tid), Path::new(PROC)), Reach::Same);
+        assert_eq!(store.reach(Way::There, Some(engine.tid), Path::new(PROC)), Reach::Same);
         assert!(arrives(&store, &engine));
     });
 }
@@ -90,11 +106,11 @@ fn the_engine_in_a_peer_a_slave_and_a_private_namespace() {
         propagation("/run", MsFlags::MS_SHARED);
         for (flags, reached) in [(MsFlags::MS_SHARED, true), (MsFlags::MS_SLAVE, true), (MsFlags::MS_PRIVATE, false)] {
             let engine = engine(flags);
-            let reach = store.reach(Some(engine.tid), Path::new(PROC));
+            let reach = store.reach(Way::There, Some(engine.tid), Path::new(PROC));
             assert_eq!(reach == Reach::Shared, reached, "{reach}");
             assert_eq!(arrives(&store, &engine), reached);
         }
-        assert_eq!(store.reach(None, Path::new(PROC)), Reach::SharedUnproven);
+        assert_eq!(store.reach(Way::There, None, Path::new(PROC)), Reach::SharedUnproven);
     });
 }
 
@@ -102,9 +118,9 @@ fn the_engine_in_a_peer_a_slave_and_a_private_namespace() {
 fn a_private_mount_reaches_nobody() {
     with_store(|store| {
         let engine = engine(MsFlags::MS_SHARED);
-        no(store.reach(Some(engine.tid), Path::new(PROC)));
+        no(store.reach(Way::There, Some(engine.tid), Path::new(PROC)));
         assert!(!arrives(&store, &engine));
-        no(store.reach(None, Path::new(PROC)));
+        no(store.reach(Way::There, None, Path::new(PROC)));
     });
 }
 
@@ -117,7 +133,7 @@ fn we_in_a_container() {
             let engine = engine(MsFlags::MS_SHARED);
             container_with_only("/run/netns");
             propagation("/run/netns", flags);
-            let reach = store.reach(Some(engine.tid), Path::new(PROC));
+            let reach = store.reach(Way::There, Some(engine.tid), Path::new(PROC));
             assert_eq!(reach == Reach::Shared, reached, "{flags:?}: {reach}");
             assert_eq!(arrives(&store, &engine), reached, "{flags:?}");
         });
@@ -127,7 +143,7 @@ fn we_in_a_container() {
 #[test]
 fn an_engine_that_cannot_be_read_is_told() {
     with_store(|store| {
-        let why = no(store.reach(Some(4_194_304), Path::new(PROC)));
+        let why = no(store.reach(Way::There, Some(4_194_304), Path::new(PROC)));
         assert!(why.starts_with("/proc/4194304/ns/mnt cannot be read: "), "{why}");
     });
 }

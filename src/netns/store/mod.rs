@@ -8,13 +8,13 @@ mod unbury;
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::dir::{Dir, Probe};
 use super::error::{NetnsError, OnPath, Result};
 use super::handle::{Netns, NetnsId};
-use super::{Reach, mountinfo, reach};
+use super::{Reach, Way, mountinfo, reach};
 use crate::pin::{self, PinName};
 use crate::sys;
 
@@ -163,9 +163,12 @@ impl Store {
     pub fn others(&self, id: NetnsId) -> Result<Vec<PathBuf>> {
         let text = fs::read(mountinfo::OWN_MOUNTS).on("read", Path::new(mountinfo::OWN_MOUNTS))?;
         let root = format!("net:[{}]", id.ino);
+        // A container has the directory mounted at /run/netns and at /var/run/netns: it is the same, and so are its pins.
+        let file = |path: &Path| fs::metadata(path).ok().map(|data| (data.dev(), data.ino()));
+        let here = |dir: &Path| dir == self.path || (file(dir).is_some() && file(dir) == file(&self.path));
         let elsewhere = |point: &Path| {
             let name = point.file_name().is_some_and(|name| pin::claims(&name.to_string_lossy()));
-            !(name && point.parent() == Some(&self.path))
+            !(name && point.parent().is_some_and(here))
         };
         let mounts = mountinfo::parse(&text).into_iter().filter(|mount| mount.root == Path::new(&root));
         Ok(mounts.map(|mount| mount.point).filter(|point| elsewhere(point)).collect())
@@ -184,10 +187,10 @@ impl Store {
         self.adopt(name, &Netns::create()?, &[])
     }
 
-    /// Whether a mount made in the directory by the calling thread can be seen by the engine. See [`Reach`].
+    /// Whether a mount made in the directory can be seen by the engine, or one of the engine's side here. See [`Reach`].
     #[must_use]
-    pub fn reach(&self, engine_pid: Option<u32>, proc: &Path) -> Reach {
-        reach::reach(&self.path, engine_pid, proc)
+    pub fn reach(&self, way: Way, engine_pid: Option<u32>, proc: &Path) -> Reach {
+        reach::reach(way, &self.path, engine_pid, proc)
     }
 
     /// The directory, which must be there.

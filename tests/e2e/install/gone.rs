@@ -3,7 +3,9 @@
 use super::{CONFIG, INTERPOSER, read, sh};
 use crate::rig::Rig;
 use crate::rig::containerd::{VM, usual_config};
+use crate::rig::cri_stub::Silent;
 use crate::rig::node::{assert_restored, assert_untouched};
+use crate::rig::wait::eventually;
 
 /// The engine's program, where it is found by itself.
 const PROGRAM: &str = "/opt/bin/containerd";
@@ -91,4 +93,26 @@ fn a_file_that_is_no_toml_is_named_with_its_line_and_left() {
     let said = rig.berth_fails(&["uninstall", "--apply"]);
     assert!(said.contains(&format!("{CONFIG}: line ")), "{said}");
     assert_untouched(&broken, &rig.see());
+}
+
+#[test]
+fn an_engine_that_names_no_handlers_needs_them_until_it_is_started_anew() {
+    let (rig, before) = installed();
+    sh(&rig, "mkdir -p /run/containerd");
+    let socket = rig.path("/run/containerd/containerd.sock");
+    let engine = Silent::listen(&socket);
+    for _ in 0..2 {
+        let said = rig.berth_fails(&["uninstall", "--apply"]);
+        assert!(said.contains("program and names stay: the engine does not say which handlers it knows"), "{said}");
+        assert!(std::fs::symlink_metadata(rig.path(INTERPOSER)).is_ok());
+    }
+    drop(engine);
+    // The record has whole seconds, so that the first start may be too early.
+    eventually("everything is as it was before", || {
+        let engine = Silent::listen(&socket);
+        let done = rig.berth_command(&["uninstall", "--apply"]);
+        drop(engine);
+        done.status.success().then_some(())
+    });
+    assert_restored(&before, &rig.see());
 }

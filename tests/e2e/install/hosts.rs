@@ -87,7 +87,17 @@ fn distributions_that_write_their_configuration_are_told_what_to_write() {
                 apply,
             ]
             .concat();
-            let said = rig.berth_prints(&args);
+            let done = rig.berth_command(&args);
+            let [said, left] = [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+            // What was to be done is not.
+            assert_eq!(
+                (done.status.code(), left.contains("nothing was installed")),
+                match apply {
+                    [] => (Some(0), false),
+                    _ => (Some(1), true),
+                },
+                "{name}: {left}"
+            );
             assert!(
                 said.contains("writes the configuration of its containerd itself; this is done by hand"),
                 "{name}: {said}"
@@ -137,7 +147,12 @@ fn a_read_only_or_noexec_directory_is_named_with_what_to_choose_and_that_works()
         sh(&rig, "mount -o remount,rw,noexec /usr/local");
         let said = rig.berth_fails(&words(&INSTALL, &ENGINE));
         assert!(said.contains("/usr/local/bin is mounted noexec: choose another directory with --bin-dir"), "{said}");
-        sh(&rig, "mount -o remount,ro,exec /usr/local");
+        sh(&rig, "mount -o remount,rw,exec /usr/local");
+        // The program itself goes beside it.
+        sh(&rig, "mkdir /usr/local/lib; mount -t tmpfs -o noexec tmpfs /usr/local/lib");
+        let said = rig.berth_fails(&words(&INSTALL, &ENGINE));
+        assert!(said.contains("/usr/local/lib is mounted noexec: choose another directory with --bin-dir"), "{said}");
+        sh(&rig, "umount /usr/local/lib; rmdir /usr/local/lib; mount -o remount,ro /usr/local");
 
         let there = sh(&rig, "find /opt /home | sort");
         rig.berth_prints(&words(&words(&INSTALL, &["--bin-dir", other]), &ENGINE));
