@@ -55,7 +55,7 @@ demo: ## berth at work on a real containerd (root)
 
 lint: ## format, clippy and documentation with warnings denied, shellcheck, actionlint, cargo-deny
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --all-targets --test '*' -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --quiet
 	@scripts/lint-scripts
 	@scripts/deny
