@@ -1,10 +1,12 @@
 //! A daemon without any capability, as in the overlay `interposed`: interposers pin and release, it does the rest.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use berth::nri::Event;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::fake_runtime::Profile;
 use crate::isolated;
@@ -69,6 +71,33 @@ isolated! {
             created_by_interposer(&Pod::new("s2"));
             pod.gone().await;
             assert_eq!(complaints(&berth), Vec::<String>::new());
+        });
+    }
+
+    fn a_pin_that_stands_is_given_whatever_is_so_of_its_record() {
+        block_on(async {
+            let (_runtime, session, berth) = ready(Profile::containerd_2_3(), receiving).await;
+            let pods = ["newer", "busy", "read-only"].map(Pod::new);
+            pods.iter().for_each(created_by_interposer);
+            let given = async |pod: &Pod| {
+                let answer = session.create_container(pod.message.clone(), pod.container()).await.unwrap();
+                assert_eq!(swapped(&answer), Some(pod.pin().to_str().unwrap().into()));
+            };
+
+            fs::write("/run/berth/sandboxes/berth-newer.json", r#"{"version":9}"#).unwrap();
+            given(&pods[0]).await;
+            assert_eq!(record(&pods[0]), serde_json::json!({"version": 9}));
+
+            let before = record(&pods[1]);
+            let lock = fs::File::open("/run/berth/locks/berth-busy").unwrap();
+            let lock = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+            given(&pods[1]).await;
+            assert_eq!(record(&pods[1]), before);
+            drop(lock);
+
+            fs::set_permissions("/run/berth/sandboxes", fs::Permissions::from_mode(0o555)).unwrap();
+            given(&pods[2]).await;
+            berth.logged("msg=\"a door was not noted\" pin=berth-read-only").await;
         });
     }
 
