@@ -41,14 +41,21 @@ impl Keeper {
             if source == Source::Present {
                 seen.insert(name.clone());
             }
-            let result = self.mark_end(&name, record, seen.contains(&name) || source == Source::Gone);
+            let seen = seen.contains(&name) || source == Source::Gone;
+            let result = self.mark_end(&name, record, seen, &mut settlement.marked);
             settlement.add(&name, result);
         }
         settlement
     }
 
-    /// `seen`: as for [`Keeper::look`].
-    fn mark_end(&self, name: &PinName, record: Record, seen: bool) -> Result<Option<Settled>, ApplyError> {
+    /// `seen`: as for [`Keeper::look`]; `marked`: as in [`Settlement`].
+    fn mark_end(
+        &self,
+        name: &PinName,
+        record: Record,
+        seen: bool,
+        marked: &mut Vec<PinName>,
+    ) -> Result<Option<Settled>, ApplyError> {
         let end = |record: &Record| {
             let facts = self.look(name, record, seen, false);
             let gone = match (facts.source, record.gone) {
@@ -66,6 +73,7 @@ impl Keeper {
             (fate, changes) = end(&now);
             if let Some(gone) = changes {
                 self.ledger.put(name, &Record { gone, ..now })?;
+                marked.extend(gone.map(|_| name.clone()));
             }
         }
         let outcome = match fate {

@@ -69,6 +69,8 @@ pub struct Settlement {
     pub settled: Vec<Settled>,
     /// Each with the pin it is about, where it is about one.
     pub errors: Vec<(Option<PinName>, ApplyError)>,
+    /// Pins whose records say since this pass that their sources are gone.
+    pub marked: Vec<PinName>,
     /// Pins that another berth was at: to be looked at again.
     pub busy: Vec<PinName>,
     /// Pins that were asked for and of which there is no record any more.

@@ -101,6 +101,38 @@ isolated! {
         });
     }
 
+    fn a_mark_is_said_once_and_only_where_it_was_made() {
+        block_on(async {
+            let (_runtime, session, berth) = ready(Profile::containerd_2_3(), receiving).await;
+            let (pod, other) = (Pod::new("s1"), Pod::new("s2"));
+            for pod in [&pod, &other] {
+                created_by_interposer(pod);
+                session.event(Event::RunPodSandbox, Some(pod.message.clone()), None).await.unwrap();
+            }
+            let stop = async || session.event(Event::StopPodSandbox, Some(pod.message.clone()), None).await.unwrap();
+            // Unmounted and not yet removed: whether it is gone cannot be told.
+            let file = "/run/netns/cni-s1";
+            assert!(Command::new("umount").arg(file).status().unwrap().success());
+            session.event(Event::RemovePodSandbox, Some(pod.message.clone()), None).await.unwrap();
+            eventually("the removal is noted", || record(&pod)["removed"].is_number().then_some(())).await;
+            stop().await;
+            other.engine_lets_go();
+            berth.logged("event=Mark pin=berth-s2").await;
+            assert!(!berth.log().contains("event=Mark pin=berth-s1") && record(&pod)["gone"].is_null());
+
+            fs::remove_file(file).unwrap();
+            stop().await;
+            berth.logged("event=Mark pin=berth-s1").await;
+            stop().await;
+            let last = Pod::new("s3");
+            created_by_interposer(&last);
+            session.event(Event::RunPodSandbox, Some(last.message.clone()), None).await.unwrap();
+            last.engine_lets_go();
+            berth.logged("event=Mark pin=berth-s3").await;
+            assert_eq!(berth.log().matches("event=Mark pin=berth-s1").count(), 1);
+        });
+    }
+
     fn a_mark_is_taken_back_where_the_engine_still_has_the_namespace() {
         block_on(async {
             let (_runtime, session, berth) = ready(Profile::containerd_2_3(), receiving).await;
