@@ -23,6 +23,8 @@ mod ending;
 mod interposed;
 #[path = "daemon/lifecycle.rs"]
 mod lifecycle;
+#[path = "daemon/made.rs"]
+mod made;
 #[path = "daemon/process.rs"]
 mod process;
 #[path = "daemon/reload.rs"]

@@ -32,24 +32,32 @@ impl Keeper {
     }
 
     /// Notes in the records of `which` whose source is gone and whose is there again, as [`Keeper::settle`] does, and does
-    /// nothing else: pins are not touched, tasks are not looked for. For who may not unmount; who may finds the marks.
+    /// nothing else: pins are not touched, tasks are not looked for. For who may not unmount; who may finds the marks. Such
+    /// a one is not taken to see the node's files.
     pub fn mark_ends(&self, which: Which<'_>, seen: &mut HashSet<PinName>) -> Settlement {
         let mut settlement = Settlement::default();
         for (name, record) in self.records(which, &mut settlement) {
-            let source = self.look(&name, &record, seen.contains(&name), true).source;
+            let source = self.look(&name, &record, seen.contains(&name), false).source;
             if source == Source::Present {
                 seen.insert(name.clone());
             }
-            let result = self.mark_end(&name, record, seen.contains(&name) || source == Source::Gone);
+            let seen = seen.contains(&name) || source == Source::Gone;
+            let result = self.mark_end(&name, record, seen, &mut settlement.marked);
             settlement.add(&name, result);
         }
         settlement
     }
 
-    /// `seen`: as for [`Keeper::look`].
-    fn mark_end(&self, name: &PinName, record: Record, seen: bool) -> Result<Option<Settled>, ApplyError> {
+    /// `seen`: as for [`Keeper::look`]; `marked`: as in [`Settlement`].
+    fn mark_end(
+        &self,
+        name: &PinName,
+        record: Record,
+        seen: bool,
+        marked: &mut Vec<PinName>,
+    ) -> Result<Option<Settled>, ApplyError> {
         let end = |record: &Record| {
-            let facts = self.look(name, record, seen, true);
+            let facts = self.look(name, record, seen, false);
             let gone = match (facts.source, record.gone) {
                 (Source::Present, Some(_)) => Some(None),
                 (Source::Gone, None) => Some(Some(Boottime::now())),
@@ -65,6 +73,7 @@ impl Keeper {
             (fate, changes) = end(&now);
             if let Some(gone) = changes {
                 self.ledger.put(name, &Record { gone, ..now })?;
+                marked.extend(gone.map(|_| name.clone()));
             }
         }
         let outcome = match fate {

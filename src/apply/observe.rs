@@ -18,8 +18,11 @@ pub struct Sight {
     pub all: bool,
     /// Else: the pid namespace it shows, by inode; records that name the same one can be judged by it.
     pub pid_ns: Option<u64>,
-    /// The mounts seen here are the node's, so a pin that is not seen does not stand, and one made here is seen there.
+    /// Pins seen here are the node's, so one that is not seen does not stand, and one made here is seen there.
     pub mounts: bool,
+    /// All files seen here are the node's, so a bundle that is not seen is not there. A container that pins reach has
+    /// file systems of its own elsewhere.
+    pub files: bool,
     /// Namespaces that must not be pinned: the host's.
     pub host: Vec<NetnsId>,
 }
@@ -56,10 +59,12 @@ impl Sight {
     pub fn here(proc: &Path) -> Self {
         let (pid_ns, proc) = (pid_namespace(), proc.to_owned());
         let own = inode(Path::new("/proc/thread-self/ns/mnt"));
+        let is_nodes = own.is_some() && own == inode(&proc.join("1/ns/mnt"));
         Self {
             all: shows_all(&proc, pid_ns),
             pid_ns,
-            mounts: own.is_some() && own == inode(&proc.join("1/ns/mnt")),
+            mounts: is_nodes,
+            files: is_nodes,
             host: host_ids(&proc, None),
             proc,
         }
@@ -74,14 +79,14 @@ impl Sight {
 
 impl Keeper {
     /// Everything the rule asks about one record but its tasks, now. `seen`: this process has seen the source at its
-    /// path before; `mounts`: what is seen here is what the node has.
-    pub(super) fn look(&self, name: &PinName, record: &Record, seen: bool, mounts: bool) -> Facts {
+    /// path before; `files`: as in [`Sight`].
+    pub(super) fn look(&self, name: &PinName, record: &Record, seen: bool, files: bool) -> Facts {
         let now = Boottime::now();
         let (pin, source) = if self.stands(name, record) {
             (Pin::Held, Source::Present)
         } else {
             let pin = self.look_at_pin(name, record);
-            (pin, look_at_source(record, pin, seen, mounts))
+            (pin, look_at_source(record, pin, seen, files))
         };
         Facts {
             pin,
@@ -140,13 +145,13 @@ impl Scans {
     }
 }
 
-fn look_at_source(record: &Record, pin: Pin, seen: bool, mounts: bool) -> Source {
+fn look_at_source(record: &Record, pin: Pin, seen: bool, files: bool) -> Source {
     match record.origin {
         Origin::Adopted => look_at_file(record, pin, seen),
         Origin::Created => match is_bundle_there(record) {
             Ok(true) => Source::Present,
             // A bundle is a directory, which no mount brings and takes. Its parent often goes with it.
-            Ok(false) if mounts => Source::Gone,
+            Ok(false) if files => Source::Gone,
             Ok(false) => gone(record, seen),
             Err(_) => Source::Unobservable,
         },

@@ -1,5 +1,6 @@
 //! Making a pin with its record.
 
+use super::mark::discard;
 use super::{ApplyError, Keeper, file_id, id_of};
 use crate::clock::Boottime;
 use crate::decide::verdict::Reason;
@@ -69,6 +70,25 @@ impl Keeper {
             return Ok(Pinned::Already);
         }
         self.bind(wanted.name, wanted.netns, wanted.forbidden, record, before, lock)
+    }
+
+    /// Brings the record of a pin that stands up to date, as [`Keeper::pin`] does, and makes none: for who may not mount.
+    /// Nothing is waited for. A pin that has gone meanwhile is left at that.
+    ///
+    /// # Errors
+    /// The lock is held by another; the record is a newer berth's, or cannot be written. It is as it was then.
+    pub fn note(&self, wanted: &Wanted<'_>) -> Result<(), ApplyError> {
+        let source = wanted.source()?;
+        let lock = self.ledger.lock(wanted.name, Duration::ZERO)?;
+        let before = self.ledger.get(wanted.name)?;
+        if !self.store.leads_to(wanted.name, wanted.netns.id()) {
+            return if before.is_none() { discard(lock) } else { Ok(()) };
+        }
+        let record = wanted.record(source, before.as_ref());
+        if before.as_ref() == Some(&record) {
+            return Ok(());
+        }
+        self.ledger.put(wanted.name, &record).map_err(|error| self.end(before, lock, error.into()))
     }
 
     /// Writes the record and makes the pin, in this order, or takes both back. The lock is of `name`.

@@ -69,6 +69,8 @@ pub struct Settlement {
     pub settled: Vec<Settled>,
     /// Each with the pin it is about, where it is about one.
     pub errors: Vec<(Option<PinName>, ApplyError)>,
+    /// Pins whose records say since this pass that their sources are gone.
+    pub marked: Vec<PinName>,
     /// Pins that another berth was at: to be looked at again.
     pub busy: Vec<PinName>,
     /// Pins that were asked for and of which there is no record any more.
@@ -95,7 +97,7 @@ impl Keeper {
         let records = self.records(which, &mut settlement);
         let orphans = if matches!(which, Which::All) { self.orphans(&records, &mut settlement) } else { Vec::new() };
         for (name, record) in records {
-            let facts = self.look(&name, &record, seen.contains(&name), sight.mounts);
+            let facts = self.look(&name, &record, seen.contains(&name), sight.files);
             if facts.source == Source::Present {
                 seen.insert(name.clone());
                 settlement.add(&name, self.settle_one(&name, &record, facts, sight, mode));
@@ -183,7 +185,7 @@ impl Keeper {
         let Some(record) = self.ledger.get(name)? else { return super::mark::discard(lock).map(|()| None) };
         // Gone once is gone: whoever saw that knows the directory, so it stays seen.
         let seen = facts.source != Source::Unobservable;
-        let facts = Facts { tasks: facts.tasks, ..self.look(name, &record, seen, sight.mounts) };
+        let facts = Facts { tasks: facts.tasks, ..self.look(name, &record, seen, sight.files) };
         let fate = lifecycle::evaluate(&facts);
         match fate {
             Fate::Keep(_) if facts.source == Source::Present && record.gone.is_some() => {

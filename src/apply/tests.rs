@@ -115,4 +115,4 @@ fn ago(age: Duration) -> Boottime {
 
 /// Sees no task, but the node's mounts.
 const BLIND: fn() -> Sight =
-    || Sight { proc: "/proc".into(), all: false, pid_ns: None, mounts: true, host: Vec::new() };
+    || Sight { proc: "/proc".into(), all: false, pid_ns: None, mounts: true, files: true, host: Vec::new() };

@@ -239,7 +239,9 @@ impl Warden {
         self.draining.extend(settlement.busy);
         let released = settlement.settled.iter().filter(|settled| self.is_over(settled.outcome));
         let gone: Vec<_> = released.map(|settled| settled.name.clone()).chain(settlement.absent).collect();
-        let late = settlement.settled.iter().filter_map(|settled| self.note_one(settled)).collect();
+        let marked: HashSet<_> = settlement.marked.into_iter().collect();
+        let note = |settled: &Settled| self.note_one(settled, marked.contains(&settled.name));
+        let late = settlement.settled.iter().filter_map(note).collect();
         for name in &gone {
             self.draining.remove(name);
             self.seen.remove(name);
@@ -259,7 +261,8 @@ impl Warden {
         }
     }
 
-    fn note_one(&mut self, settled: &Settled) -> Option<PinName> {
+    /// `marked`: its record says since this pass that it is to go.
+    fn note_one(&mut self, settled: &Settled, marked: bool) -> Option<PinName> {
         let Settled { name, record, outcome, .. } = settled;
         let was_draining = self.draining.remove(name);
         let line = |event| {
@@ -275,7 +278,7 @@ impl Warden {
                 log::warn!("{}", line("Heal").with("why", "the pin was missing, the engine's file is there"));
             }
             Outcome::Draining(_) if self.door.pins_by() == PinsBy::Interposers => {
-                if record.as_ref().is_some_and(|record| record.gone.is_none()) {
+                if marked {
                     let next = "the next creation by an interposer, or `berth gc` on the node, removes it";
                     log::info!("{}", line("Mark").with("effect", next));
                 }

@@ -1,10 +1,12 @@
 //! A daemon without any capability, as in the overlay `interposed`: interposers pin and release, it does the rest.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use berth::nri::Event;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::fake_runtime::Profile;
 use crate::isolated;
@@ -69,6 +71,65 @@ isolated! {
             created_by_interposer(&Pod::new("s2"));
             pod.gone().await;
             assert_eq!(complaints(&berth), Vec::<String>::new());
+        });
+    }
+
+    fn a_pin_that_stands_is_given_whatever_is_so_of_its_record() {
+        block_on(async {
+            let (_runtime, session, berth) = ready(Profile::containerd_2_3(), receiving).await;
+            let pods = ["newer", "busy", "read-only"].map(Pod::new);
+            pods.iter().for_each(created_by_interposer);
+            let given = async |pod: &Pod| {
+                let answer = session.create_container(pod.message.clone(), pod.container()).await.unwrap();
+                assert_eq!(swapped(&answer), Some(pod.pin().to_str().unwrap().into()));
+            };
+
+            fs::write("/run/berth/sandboxes/berth-newer.json", r#"{"version":9}"#).unwrap();
+            given(&pods[0]).await;
+            assert_eq!(record(&pods[0]), serde_json::json!({"version": 9}));
+
+            let before = record(&pods[1]);
+            let lock = fs::File::open("/run/berth/locks/berth-busy").unwrap();
+            let lock = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+            given(&pods[1]).await;
+            assert_eq!(record(&pods[1]), before);
+            drop(lock);
+
+            fs::set_permissions("/run/berth/sandboxes", fs::Permissions::from_mode(0o555)).unwrap();
+            given(&pods[2]).await;
+            berth.logged("msg=\"a door was not noted\" pin=berth-read-only").await;
+        });
+    }
+
+    fn a_mark_is_said_once_and_only_where_it_was_made() {
+        block_on(async {
+            let (_runtime, session, berth) = ready(Profile::containerd_2_3(), receiving).await;
+            let (pod, other) = (Pod::new("s1"), Pod::new("s2"));
+            for pod in [&pod, &other] {
+                created_by_interposer(pod);
+                session.event(Event::RunPodSandbox, Some(pod.message.clone()), None).await.unwrap();
+            }
+            let stop = async || session.event(Event::StopPodSandbox, Some(pod.message.clone()), None).await.unwrap();
+            // Unmounted and not yet removed: whether it is gone cannot be told.
+            let file = "/run/netns/cni-s1";
+            assert!(Command::new("umount").arg(file).status().unwrap().success());
+            session.event(Event::RemovePodSandbox, Some(pod.message.clone()), None).await.unwrap();
+            eventually("the removal is noted", || record(&pod)["removed"].is_number().then_some(())).await;
+            stop().await;
+            other.engine_lets_go();
+            berth.logged("event=Mark pin=berth-s2").await;
+            assert!(!berth.log().contains("event=Mark pin=berth-s1") && record(&pod)["gone"].is_null());
+
+            fs::remove_file(file).unwrap();
+            stop().await;
+            berth.logged("event=Mark pin=berth-s1").await;
+            stop().await;
+            let last = Pod::new("s3");
+            created_by_interposer(&last);
+            session.event(Event::RunPodSandbox, Some(last.message.clone()), None).await.unwrap();
+            last.engine_lets_go();
+            berth.logged("event=Mark pin=berth-s3").await;
+            assert_eq!(berth.log().matches("event=Mark pin=berth-s1").count(), 1);
         });
     }
 

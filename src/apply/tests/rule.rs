@@ -215,11 +215,14 @@ fn made() -> Node {
 fn one_that_was_made_stays_with_its_bundle_and_goes_with_it_though_the_directory_above_goes_too() {
     isolated(|| {
         let mut node = made();
-        let here = Sight { all: true, mounts: true, ..BLIND() };
+        let here = Sight { all: true, ..BLIND() };
         assert_eq!(node.settle_as(&here, Mode::Apply), Some(Outcome::Kept(Why::EngineHoldsIt)));
         fs::remove_dir_all("/run/job").expect("remove");
         node.seen.clear();
-        let elsewhere = Sight { all: true, mounts: false, ..BLIND() };
+        let elsewhere = Sight { all: true, files: false, ..BLIND() };
+        let names = [node.name.clone()];
+        node.keeper.mark_ends(Which::These(&names), &mut node.seen);
+        assert_eq!(node.record().expect("record").gone, None, "who may not unmount may not see it either");
         assert_eq!(node.settle_as(&elsewhere, Mode::Apply), Some(Outcome::Kept(Why::Unobservable)));
         assert_eq!(node.settle_as(&here, Mode::Apply), Some(Outcome::Released(Why::GoneAndEmpty)));
     });
@@ -229,7 +232,7 @@ fn one_that_was_made_stays_with_its_bundle_and_goes_with_it_though_the_directory
 fn one_that_was_made_for_another_bundle_at_the_same_path_goes_and_one_without_that_knowledge_stays() {
     isolated(|| {
         let mut node = made();
-        let here = Sight { all: true, mounts: true, ..BLIND() };
+        let here = Sight { all: true, ..BLIND() };
         fs::rename("/run/job", "/run/earlier").expect("rename");
         fs::create_dir_all("/run/job/bundle").expect("another");
         let known = node.record().expect("record");

@@ -74,8 +74,8 @@ pub(super) struct Gathered {
     pub(super) pin_path: String,
     pub(super) source: Source,
     network: Network,
-    /// The pin stands, as far as it was asked.
-    stands: bool,
+    /// The pin stands, as far as it was asked: with a pin of the daemon's own making, only where the table knows it.
+    pub(super) stands: bool,
 }
 
 impl Gathered {
@@ -123,7 +123,7 @@ impl NriDoor {
             (Source::Untold, _) => untold(session, pod),
             (_, id) => Network::Own { lead: self.lead(session, pod, container, id) },
         };
-        // Asked of the file system only where it matters: elsewhere the pin is made.
+        // Asked of the file system only where others make it.
         let others = session.pins_by == PinsBy::Interposers;
         let stands =
             matches!(source, Source::Pinned) || (others && id.is_some_and(|id| self.keeper.store.leads_to(&name, id)));

@@ -53,7 +53,8 @@ impl NriDoor {
         }
     }
 
-    /// Makes sure the pod's namespace is pinned. A pin that stands costs nothing more than was gathered already.
+    /// Makes sure the pod's namespace is pinned. A pin that stands costs nothing more than was gathered already; one that
+    /// an interposer has made is also noted, which cannot fail it.
     pub(super) async fn ensure_pin(
         &self,
         session: &Arc<Session>,
@@ -79,7 +80,11 @@ impl NriDoor {
             source: source.clone(),
             netns,
         };
-        match job.run().await {
+        let pinned = match gathered.stands {
+            true => Ok(job.note()),
+            false => job.run().await,
+        };
+        match pinned {
             Ok(pinned) => {
                 if pinned == Pinned::Now {
                     count::pinned(Origin::Adopted);
@@ -128,8 +133,23 @@ impl Job {
         Ok(waited.map_err(|error| Failure::Lost(name, error))??)
     }
 
+    /// Another made the pin: its path is all that is needed, whatever becomes of the record.
+    fn note(&self) -> Pinned {
+        if let Err(error) = self.keeper.note(&self.wanted()) {
+            let left_to_another = error.is_busy() || error.is_newer_record();
+            let level = if left_to_another { log::Level::Debug } else { log::Level::Warn };
+            let line = Line::message("a door was not noted").with("pin", &self.name);
+            log::log!(level, "{}", line.with("error", chain(&error)));
+        }
+        Pinned::Already
+    }
+
     fn attempt(&self, patience: Duration) -> Result<Pinned, ApplyError> {
-        let wanted = Wanted {
+        self.keeper.pin(&self.wanted(), patience)
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
             name: &self.name,
             netns: &self.netns,
             origin: Origin::Adopted,
@@ -145,7 +165,6 @@ impl Job {
             verdict: Reason::IdentityAndNetns,
             config: self.config,
             pid_ns: self.session.pid_ns,
-        };
-        self.keeper.pin(&wanted, patience)
+        }
     }
 }

@@ -136,6 +136,8 @@ impl NriDoor {
             sight: Sight {
                 all: sees_engine,
                 mounts: !matches!(reach, Reach::No(_)),
+                // The engine makes the bundles.
+                files: sight.files || reach == Reach::Same,
                 host: host_ids(&sight.proc, runtime.peer_pid),
                 ..sight
             },
