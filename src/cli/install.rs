@@ -83,8 +83,8 @@ impl Install {
     /// What is asked for, and how far to go.
     #[must_use]
     pub fn parts(self) -> (Order, Wanted) {
-        let Self { handlers, plugin, bin_dir, config, .. } = self;
-        let wanted = Wanted { handlers, plugin, bin_dir, config };
+        let Self { handlers, plugin, bin_dir, config, stay, .. } = self;
+        let wanted = Wanted { handlers, plugin, bin_dir, config, stays: stay };
         (self.doing.order(), wanted)
     }
 }

@@ -11,6 +11,9 @@ const PATH: &str = "/run/berth-install.lock";
 /// How long another one is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What an uninstall calls itself in a lock.
+pub(super) const UNINSTALL: &str = "berth uninstall";
+
 /// The lock of what stays.
 const STAYING: &str = "/run/berth-installer.lock";
 
@@ -28,7 +31,15 @@ pub(super) fn take(host: &Host, what: &str) -> Result<Lock, InstallError> {
 /// # Errors
 /// Another one stays, or is just being taken away.
 pub(super) fn take_staying(host: &Host, what: &str) -> Result<Lock, InstallError> {
-    take_at(host, Path::new(STAYING), what)?.map_err(|holder| InstallError::Stays { path: STAYING.into(), holder })
+    take_at(host, Path::new(STAYING), what)?.map_err(|holder| {
+        let path = STAYING.into();
+        // An uninstall ends by itself.
+        if holder.starts_with(UNINSTALL) {
+            InstallError::Locked { path, holder }
+        } else {
+            InstallError::Stays { path, holder }
+        }
+    })
 }
 
 /// The lock, or who has it.

@@ -5,7 +5,8 @@ use super::choose::Chosen;
 use super::object::{Object, hash};
 use super::record::{Record, Role};
 use super::work::Content;
-use crate::config::{Config, DEFAULT_PATH};
+use crate::address::Address;
+use crate::config::{Config, ConfigError, DEFAULT_PATH, Problem};
 use crate::engine::{Host, Kind};
 use crate::fsutil::FileError;
 use std::collections::BTreeMap;
@@ -123,6 +124,15 @@ pub(super) fn plugin(host: &Host, dir: &Path, bin_dir: &Path) -> Result<Part, Fi
     Part::new(host, &dir.join(PLUGIN), Role::Plugin, Content::Link(bin_dir.join("berth")))
 }
 
+/// A configuration that the operator has brought.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Brought<'a> {
+    /// A file of this process's.
+    pub(super) file: &'a Path,
+    /// The plugin that reads it will be asked how it is.
+    pub(super) asked: bool,
+}
+
 /// Interposers that need an entry in berth's configuration, with the handlers that each is for.
 type Needed<'a> = BTreeMap<&'a str, Vec<&'a Chosen>>;
 
@@ -136,7 +146,7 @@ pub(super) fn settings(
     kind: Kind,
     chosen: &[Chosen],
     record: Option<&Record>,
-    brought: Option<&Path>,
+    brought: Option<Brought<'_>>,
 ) -> Result<Option<Part>, InstallError> {
     let mut needed = Needed::new();
     for chosen in chosen.iter().filter(|chosen| chosen.needs_entry) {
@@ -145,8 +155,11 @@ pub(super) fn settings(
     let path = Path::new(DEFAULT_PATH);
     let ours =
         |part: &Part| record.and_then(|record| record.item(&part.path)).is_some_and(|item| item.is_ours(&part.now));
-    if let Some(file) = brought {
+    if let Some(Brought { file, asked }) = brought {
         let config = Config::load(Some(file))?;
+        if asked {
+            check_listen(&config, file)?;
+        }
         check_entries(&config, file, kind, &needed)?;
         let part = Part::new(host, path, Role::Settings, Content::Text(config.text.into_owned().into_bytes()))?;
         let free = part.now == Object::Absent || !part.is_needed() || ours(&part);
@@ -165,6 +178,21 @@ pub(super) fn settings(
         }
         _ => Ok(Some(part)),
     }
+}
+
+/// The plugin listens where an install that stays can ask it. A port could be its own, and would be: it is the usual one.
+fn check_listen(config: &Config, path: &Path) -> Result<(), ConfigError> {
+    let Some(address) = config.listen.as_ref().filter(|address| !matches!(address, Address::Unix(_))) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{address} is a port, where the installer itself may listen; the plugin is asked at a socket: \
+         unix:/run/berth/http.sock"
+    );
+    Err(ConfigError::Invalid {
+        path: path.display().to_string(),
+        problems: vec![Problem { path: "listen".to_owned(), message, line: None }],
+    })
 }
 
 /// A configuration of the operator's says what is behind every name that does not say it.
