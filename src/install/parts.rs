@@ -62,32 +62,35 @@ impl Part {
     }
 }
 
-/// The program's own place, below the parent of the directory of names: `/usr/local/lib/berth/<version>-<hash>/berth`.
-pub(super) fn program_path(bin_dir: &Path, hash: &str) -> PathBuf {
+/// The program's own place below that of all programs: `/usr/local/lib/berth/<version>-<hash>/berth`.
+fn program_path(dir: &Path, hash: &str) -> PathBuf {
     let version = format!("{}-{}", crate::VERSION, hash.get(..8).unwrap_or_default());
-    program_dir(bin_dir).join(version).join("berth")
+    dir.join(version).join("berth")
 }
 
-/// Where programs of every version have a directory.
-pub(super) fn program_dir(bin_dir: &Path) -> PathBuf {
-    bin_dir.parent().unwrap_or(Path::new("/")).join("lib/berth")
+/// How a link in the directory of names says where the program is: below that directory, or beside it.
+fn target(bin_dir: &Path, program: &Path) -> PathBuf {
+    if let Ok(below) = program.strip_prefix(bin_dir) {
+        return below.to_owned();
+    }
+    Path::new("..").join(program.strip_prefix(bin_dir.parent().unwrap_or(Path::new("/"))).unwrap_or(program))
 }
 
-/// Program and names.
+/// Program and names; `dir` is where programs go, by [`super::place::programs`].
 ///
 /// # Errors
 /// Something else is where a name should be.
 pub(super) fn programs(
     host: &Host,
     bin_dir: &Path,
+    dir: &Path,
     bytes: Vec<u8>,
     context: Option<Vec<u8>>,
     chosen: &[Chosen],
 ) -> Result<Vec<Part>, InstallError> {
     let hash = hash(&bytes);
-    let program = program_path(bin_dir, &hash);
-    let target =
-        Path::new("..").join(program.strip_prefix(bin_dir.parent().unwrap_or(Path::new("/"))).unwrap_or(&program));
+    let program = program_path(dir, &hash);
+    let target = target(bin_dir, &program);
     let mut parts = vec![
         Part::new(host, &program, Role::Program, Content::Program { bytes, hash, context })?,
         Part::new(host, &bin_dir.join("berth"), Role::Name, Content::Link(target))?,
@@ -255,8 +258,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_has_a_directory_of_its_version_beside_the_names() {
-        let path = program_path(Path::new("/opt/bin"), "ba7816bf8f01");
-        assert_eq!(path, Path::new(&format!("/opt/lib/berth/{}-ba7816bf/berth", crate::VERSION)));
+    fn the_program_has_a_directory_of_its_version_beside_the_names_or_below() {
+        let names = Path::new("/opt/bin");
+        for (dir, link) in [("/opt/lib/berth", "../lib/berth"), ("/opt/bin/berth.d", "berth.d")] {
+            let path = program_path(Path::new(dir), "ba7816bf8f01");
+            let version = format!("{}-ba7816bf", crate::VERSION);
+            assert_eq!(path, Path::new(&format!("{dir}/{version}/berth")));
+            assert_eq!(target(names, &path), Path::new(&format!("{link}/{version}/berth")));
+        }
     }
 }

@@ -84,11 +84,11 @@ pub(super) struct ByHand {
 pub(super) fn plan(host: &Host, site: &Site, wanted: &Wanted, record: Option<&Record>) -> Result<Plan, InstallError> {
     check_record(site, wanted, record)?;
     let bin_dir = bin_dir(wanted, record);
-    place::check(host, &bin_dir)?;
+    let programs = place::programs(host, &bin_dir)?;
     let chosen = chosen(host, site, &wanted.handlers, &bin_dir, record)?;
     let bytes = program()?;
     let label = label::of(host, site, chosen.first().map(|chosen| chosen.delegate.as_path()));
-    let mut parts = parts::programs(host, &bin_dir, bytes, label.context(), &chosen)?;
+    let mut parts = parts::programs(host, &bin_dir, &programs, bytes, label.context(), &chosen)?;
     parts.extend(parts::settings(host, site.engine.kind, &chosen, record, wanted.brought())?);
     if wanted.plugin {
         check_nri(site)?;
