@@ -88,18 +88,22 @@ pub fn told(text: &str) -> Vec<Told<'_>> {
 }
 
 /// What somebody has said of itself, at its /readyz with this status: each finding of its own that is not good as one of
-/// `check`, and one that is good where there is none.
+/// `check`, and one that is good where there is none. With any status but 200 one of them is a `Fail`.
 #[must_use]
 pub fn relayed(check: &'static str, status: u16, body: &str) -> Vec<Finding> {
     let told = told(body);
     let bad: Vec<_> = told.iter().filter_map(|told| bad(check, told)).collect();
-    match (status, bad.is_empty()) {
-        (200, true) => vec![Finding::pass(check, "it says that it is ready")],
-        (_, true) => {
-            let message = format!("it answers {status} and says nothing that is understood");
-            vec![Finding::fail(check, message, "exchange it for a berth of this version, and look into its log")]
-        }
-        _ => bad,
+    let unclear = |what: &str| {
+        let message = format!("it answers {status} and says nothing that is {what}");
+        Finding::fail(check, message, "exchange it for a berth of this version, and look into its log")
+    };
+    match status {
+        200 if told.is_empty() => vec![unclear("understood")],
+        200 if bad.is_empty() => vec![Finding::pass(check, "it says that it is ready")],
+        200 => bad,
+        _ if bad.iter().any(|finding| finding.grade == Grade::Fail) => bad,
+        _ if told.is_empty() => vec![unclear("understood")],
+        _ => [bad, vec![unclear("wrong")]].concat(),
     }
 }
 
@@ -163,6 +167,25 @@ mod tests {
         }
         assert_eq!(told(&text).len(), findings.len());
         assert_eq!(told("404\n\n -> nobody's\n"), []);
+    }
+
+    #[test]
+    fn what_is_relayed_is_good_only_where_that_was_understood() {
+        use Grade::{Fail, Pass, Warn};
+        let warned = "PASS  a  is well\nWARN  b  is old\n            -> renew it\n";
+        for (status, body, grades) in [
+            (200, "PASS  a  is well\n", &[Pass][..]),
+            (200, warned, &[Warn]),
+            (200, "", &[Fail]),
+            (200, "<html>hello</html>\n", &[Fail]),
+            (503, "", &[Fail]),
+            (503, "PASS  a  is well\n", &[Fail]),
+            (503, warned, &[Warn, Fail]),
+            (503, "FAIL  a  is ill\n         -> heal it\n", &[Fail]),
+        ] {
+            let found: Vec<_> = relayed("plugin", status, body).iter().map(|finding| finding.grade).collect();
+            assert_eq!(found, grades, "{status} {body}");
+        }
     }
 
     #[test]

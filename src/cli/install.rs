@@ -27,8 +27,11 @@ pub struct Install {
     /// Place the NRI plugin that the engine starts.
     #[arg(long)]
     pub plugin: bool,
-    /// Where berth and its further names go; the program itself goes to ../lib/berth.
-    #[arg(long, value_name = "DIR", value_parser = absolute, help = format!("Where berth and its further names go; the program itself goes to ../lib/berth [default: {BIN_DIR}]"))]
+    /// Where berth and its further names go; the program itself goes to ../lib/berth, or to DIR/berth.d where nothing can
+    /// be run there.
+    #[arg(long, value_name = "DIR", value_parser = absolute, help = format!("\
+Where berth and its further names go; the program itself goes to ../lib/berth, or to DIR/berth.d where nothing can be run \
+there [default: {BIN_DIR}]"))]
     pub bin_dir: Option<PathBuf>,
     /// Have this file be berth's configuration on the host, in the place where every berth looks for it.
     #[arg(long, value_name = "FILE")]
@@ -83,8 +86,8 @@ impl Install {
     /// What is asked for, and how far to go.
     #[must_use]
     pub fn parts(self) -> (Order, Wanted) {
-        let Self { handlers, plugin, bin_dir, config, .. } = self;
-        let wanted = Wanted { handlers, plugin, bin_dir, config };
+        let Self { handlers, plugin, bin_dir, config, stay, .. } = self;
+        let wanted = Wanted { handlers, plugin, bin_dir, config, stays: stay };
         (self.doing.order(), wanted)
     }
 }

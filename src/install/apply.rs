@@ -74,7 +74,7 @@ impl Install<'_> {
         }
         let record = self.record(&plan, earlier.as_ref())?;
         let mut books = Work::default();
-        let begun = self.begin(&mut books, &record);
+        let begun = begin(self.host, &mut books, &record);
         if let Err(error) = begun {
             return Err(rolled_back(error, books.roll_back()));
         }
@@ -97,21 +97,7 @@ impl Install<'_> {
 
     /// The record of what will be there.
     fn record(&self, plan: &Plan, earlier: Option<&Record>) -> Result<Record, InstallError> {
-        let mut items: Vec<Item> = earlier.map(|record| record.items.clone()).unwrap_or_default();
-        for part in &plan.parts {
-            let after = part.content.object();
-            match items.iter_mut().find(|item| item.path == part.path) {
-                // What was there before the first install is what uninstall gives back; but not what somebody has put
-                // there in between.
-                Some(item) if item.is_ours(&part.now) => {
-                    item.replaces = Some(part.now.clone());
-                    item.after = after;
-                }
-                Some(item) if item.before == part.now => item.after = after,
-                Some(item) => *item = item_of(part, after),
-                None => items.push(item_of(part, after)),
-            }
-        }
+        let items = entered(earlier.map_or(&[][..], |record| &record.items), &plan.parts);
         let handlers = plan.chosen.iter().map(|chosen| Handler {
             name: chosen.wrap.new.clone(),
             wraps: chosen.wrap.handler.clone(),
@@ -141,26 +127,6 @@ impl Install<'_> {
             restart_since: plan.concerns_engine().then(now).or(earlier.and_then(|record| record.restart_since)),
             items,
         })
-    }
-
-    /// Keeps the bytes that will be replaced, has the engine read the candidate, and writes the record.
-    fn begin(&self, books: &mut Work, record: &Record) -> Result<(), InstallError> {
-        for dir in ["/var/lib", STATE, ORIGINALS] {
-            let path = outside(self.host, Path::new(dir));
-            if Object::at(&path)? == Object::Absent {
-                books.stage(&path, &Content::Directory)?;
-            }
-        }
-        for item in &record.items {
-            let (Some(backup), at) = (&item.backup, outside(self.host, &item.path)) else { continue };
-            let backup = outside(self.host, backup);
-            if Object::at(&backup)? == Object::Absent {
-                let bytes = std::fs::read(&at).map_err(FileError::new("read", &at))?;
-                books.stage(&backup, &Content::Private(bytes))?;
-            }
-        }
-        books.stage(&outside(self.host, Path::new(RECORD)), &Content::Text(encode(record)?))?;
-        Ok(books.commit()?)
     }
 
     fn carry_out(
@@ -246,11 +212,14 @@ impl Install<'_> {
     }
 
     /// The engine did not come as it should: its configuration is put back and it is restarted once more; berth's parts
-    /// go too, unless a pod has come to need them in between.
+    /// go too, unless a pod has come to need them in between. Where nothing could be run to restart it, it runs as before.
     fn back_out(&self, how: &How, cause: InstallError, record: &Record, work: [Work; 3]) -> InstallError {
         let [config, parts, books] = work;
         let mut left = config.roll_back();
-        let again = self.restarter(how).restart(Answer { with: &[], without: &[] });
+        let again = match cause.is_of_restart() {
+            true => self.restarter(how).restart(Answer { with: &[], without: &[] }),
+            false => Ok(()),
+        };
         let used =
             users::pods(self.host, &self.site.engine, &self.site.state, record).map_or(true, |pods| !pods.is_empty());
         if !used {
@@ -273,6 +242,46 @@ impl<const N: usize> ConcatAll for [Vec<FileError>; N] {
     fn concat_all(self) -> Vec<FileError> {
         self.into_iter().flatten().collect()
     }
+}
+
+/// Keeps the bytes that will be replaced, and writes the record of what will be there.
+pub(super) fn begin(host: &Host, books: &mut Work, record: &Record) -> Result<(), InstallError> {
+    for dir in ["/var/lib", STATE, ORIGINALS] {
+        let path = outside(host, Path::new(dir));
+        if Object::at(&path)? == Object::Absent {
+            books.stage(&path, &Content::Directory)?;
+        }
+    }
+    for item in &record.items {
+        let (Some(backup), at) = (&item.backup, outside(host, &item.path)) else { continue };
+        let backup = outside(host, backup);
+        if Object::at(&backup)? == Object::Absent {
+            let bytes = std::fs::read(&at).map_err(FileError::new("read", &at))?;
+            books.stage(&backup, &Content::Private(bytes))?;
+        }
+    }
+    books.stage(&outside(host, Path::new(RECORD)), &Content::Text(encode(record)?))?;
+    Ok(books.commit()?)
+}
+
+/// What a record lists, with these parts.
+pub(super) fn entered(items: &[Item], parts: &[Part]) -> Vec<Item> {
+    let mut items = items.to_vec();
+    for part in parts {
+        let after = part.content.object();
+        match items.iter_mut().find(|item| item.path == part.path) {
+            // What was there before the first install is what uninstall gives back; but not what somebody has put there
+            // in between.
+            Some(item) if item.is_ours(&part.now) => {
+                item.replaces = Some(part.now.clone());
+                item.after = after;
+            }
+            Some(item) if item.before == part.now => item.after = after,
+            Some(item) => *item = item_of(part, after),
+            None => items.push(item_of(part, after)),
+        }
+    }
+    items
 }
 
 fn item_of(part: &Part, after: Object) -> Item {

@@ -1,6 +1,8 @@
 //! What can stand in the way of an install or uninstall, in words for an operator: what is in the way, and what to do.
 
 use super::record::RecordError;
+use super::restart::RestartError;
+use crate::config::ConfigError;
 use crate::engine::EngineError;
 use crate::engine::edit::EditError;
 use crate::exit::chain;
@@ -17,6 +19,9 @@ pub enum InstallError {
     /// Its version decides where handlers go.
     #[error("the version of containerd is not known: {0}; name its program with --engine-program")]
     NoVersion(String),
+    /// There is nothing that a configuration could be brought to.
+    #[error("no install has ended well on this node: run it again, in a cluster by deleting this pod")]
+    NotInstalled,
     /// Nothing can be planned.
     #[error(transparent)]
     Edit(#[from] EditError),
@@ -59,7 +64,7 @@ pub enum InstallError {
     },
     /// berth's configuration is broken.
     #[error(transparent)]
-    Settings(#[from] crate::config::ConfigError),
+    Settings(#[from] ConfigError),
     /// A host that takes no programs.
     #[error("{os} takes no programs and no configuration of the engine from outside its image. {instead}")]
     Immutable {
@@ -177,7 +182,7 @@ pub enum InstallError {
     InUse(Vec<String>),
     /// The engine's restart did not bring what it should.
     #[error(transparent)]
-    Restart(#[from] super::restart::RestartError),
+    Restart(#[from] RestartError),
     /// Something failed when parts were in place already.
     #[error("{cause}\n{}", taken_back(left))]
     RolledBack {
@@ -192,7 +197,7 @@ pub enum InstallError {
         /// What failed.
         cause: Box<InstallError>,
         /// What failed then.
-        again: super::restart::RestartError,
+        again: RestartError,
     },
 }
 
@@ -201,10 +206,18 @@ impl InstallError {
     #[must_use]
     pub fn is_of_restart(&self) -> bool {
         match self {
-            Self::Restart(_) | Self::Down { .. } => true,
+            Self::Restart(error) => !matches!(error, RestartError::Start { .. }),
+            Self::Down { .. } => true,
             Self::RolledBack { cause, .. } => cause.is_of_restart(),
             _ => false,
         }
+    }
+
+    /// The operator's configuration is wrong: the same would be wrong again.
+    #[must_use]
+    pub fn is_of_settings(&self) -> bool {
+        let wrong = |error: &ConfigError| !matches!(error, ConfigError::Io { .. });
+        matches!(self, Self::NeedsEntry { .. }) || matches!(self, Self::Settings(error) if wrong(error))
     }
 }
 

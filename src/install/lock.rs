@@ -11,6 +11,9 @@ const PATH: &str = "/run/berth-install.lock";
 /// How long another one is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What an uninstall calls itself in a lock.
+pub(super) const UNINSTALL: &str = "berth uninstall";
+
 /// The lock of what stays.
 const STAYING: &str = "/run/berth-installer.lock";
 
@@ -28,7 +31,17 @@ pub(super) fn take(host: &Host, what: &str) -> Result<Lock, InstallError> {
 /// # Errors
 /// Another one stays, or is just being taken away.
 pub(super) fn take_staying(host: &Host, what: &str) -> Result<Lock, InstallError> {
-    take_at(host, Path::new(STAYING), what)?.map_err(|holder| InstallError::Stays { path: STAYING.into(), holder })
+    take_at(host, Path::new(STAYING), what)?.map_err(held)
+}
+
+/// Who stays has to be ended; an uninstall ends by itself.
+fn held(holder: String) -> InstallError {
+    let path = STAYING.into();
+    if holder.starts_with(UNINSTALL) {
+        InstallError::Locked { path, holder }
+    } else {
+        InstallError::Stays { path, holder }
+    }
 }
 
 /// The lock, or who has it.
@@ -41,4 +54,16 @@ fn take_at(host: &Host, inside: &Path, what: &str) -> Result<Result<Lock, String
     };
     lock.overwrite(&format!("{what}, pid {}\n", std::process::id()))?;
     Ok(Ok(lock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_done_depends_on_who_holds_the_lock() {
+        let said = |holder: &str| held(holder.to_owned()).to_string();
+        assert!(said("berth uninstall, pid 7").contains("(berth uninstall, pid 7): wait for it to end"));
+        assert!(said("berth install --stay, pid 7").contains("delete its DaemonSet, or end it"));
+    }
 }

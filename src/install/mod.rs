@@ -8,6 +8,7 @@
 //! candidate  that configuration, read by the engine's own parser before it goes live
 //! work       objects put at their places in single steps, which can be taken back
 //! record     what was done, written before it is
+//! bring      berth's own configuration alone, where all is installed
 //! restart    the engine with it, awaited; without success, the engine as before
 //! users      pods that still need what would be removed
 //! stay       an install that stays, beside which nothing is taken away
@@ -20,6 +21,7 @@
 
 mod apply;
 mod attributes;
+mod bring;
 mod candidate;
 mod choose;
 mod cri;
@@ -43,6 +45,7 @@ mod versions;
 mod work;
 
 pub use apply::install;
+pub use bring::bring;
 pub use choose::Asked;
 pub use error::InstallError;
 pub use parts::BIN_DIR;

@@ -5,8 +5,9 @@ use super::InstallError;
 use super::object::hash;
 use super::record::{Record, Role};
 use super::site::Site;
-use crate::engine::Kind;
 use crate::engine::edit::{self, Change, Input};
+use crate::engine::{Host, Kind};
+use crate::fsutil::FileError;
 
 /// The hash of berth's own text as these changes leave it; none where there is none.
 ///
@@ -36,15 +37,16 @@ pub(super) fn check(input: &Input, record: &Record) -> Result<(), InstallError> 
 ///
 /// # Errors
 /// A file cannot be parsed.
-pub(super) fn missing(input: &Input, record: &Record) -> Result<Option<String>, InstallError> {
+pub(super) fn missing(host: &Host, input: &Input, record: &Record) -> Result<Option<String>, InstallError> {
     let (path, text) = edit::own(input)?;
     let Some(text) = text else { return Ok(Some(format!("{} does not have berth's lines any more", path.display()))) };
     if !record.own.contains(&hash(text.as_bytes())) {
         return Ok(Some(format!("berth's lines in {} were changed", path.display())));
     }
     let root = &input.root;
-    // Where berth did not change the root file, somebody else's import leads to it.
-    let imports = input.kind == Kind::Containerd && path == input.dropin.path && record.item(&root.path).is_some();
+    // Where berth did not change the root file, somebody else's import leads to it. A link was changed where it leads to.
+    let changed = host.resolve(&root.path).map_err(FileError::new("look at", &root.path))?;
+    let imports = input.kind == Kind::Containerd && path == input.dropin.path && record.item(&changed).is_some();
     let patterns = edit::patterns(&root.path, root.text.as_deref().unwrap_or_default())?;
     let is_read = !imports || patterns.iter().any(|pattern| edit::covers(pattern, path));
     Ok((!is_read).then(|| format!("{} does not import {} any more", root.path.display(), path.display())))

@@ -5,7 +5,8 @@ use super::choose::Chosen;
 use super::object::{Object, hash};
 use super::record::{Record, Role};
 use super::work::Content;
-use crate::config::{Config, DEFAULT_PATH};
+use crate::address::Address;
+use crate::config::{Config, ConfigError, DEFAULT_PATH, Problem};
 use crate::engine::{Host, Kind};
 use crate::fsutil::FileError;
 use std::collections::BTreeMap;
@@ -61,32 +62,35 @@ impl Part {
     }
 }
 
-/// The program's own place, below the parent of the directory of names: `/usr/local/lib/berth/<version>-<hash>/berth`.
-pub(super) fn program_path(bin_dir: &Path, hash: &str) -> PathBuf {
+/// The program's own place below that of all programs: `/usr/local/lib/berth/<version>-<hash>/berth`.
+fn program_path(dir: &Path, hash: &str) -> PathBuf {
     let version = format!("{}-{}", crate::VERSION, hash.get(..8).unwrap_or_default());
-    program_dir(bin_dir).join(version).join("berth")
+    dir.join(version).join("berth")
 }
 
-/// Where programs of every version have a directory.
-pub(super) fn program_dir(bin_dir: &Path) -> PathBuf {
-    bin_dir.parent().unwrap_or(Path::new("/")).join("lib/berth")
+/// How a link in the directory of names says where the program is: below that directory, or beside it.
+fn target(bin_dir: &Path, program: &Path) -> PathBuf {
+    if let Ok(below) = program.strip_prefix(bin_dir) {
+        return below.to_owned();
+    }
+    Path::new("..").join(program.strip_prefix(bin_dir.parent().unwrap_or(Path::new("/"))).unwrap_or(program))
 }
 
-/// Program and names.
+/// Program and names; `dir` is where programs go, by [`super::place::programs`].
 ///
 /// # Errors
 /// Something else is where a name should be.
 pub(super) fn programs(
     host: &Host,
     bin_dir: &Path,
+    dir: &Path,
     bytes: Vec<u8>,
     context: Option<Vec<u8>>,
     chosen: &[Chosen],
 ) -> Result<Vec<Part>, InstallError> {
     let hash = hash(&bytes);
-    let program = program_path(bin_dir, &hash);
-    let target =
-        Path::new("..").join(program.strip_prefix(bin_dir.parent().unwrap_or(Path::new("/"))).unwrap_or(&program));
+    let program = program_path(dir, &hash);
+    let target = target(bin_dir, &program);
     let mut parts = vec![
         Part::new(host, &program, Role::Program, Content::Program { bytes, hash, context })?,
         Part::new(host, &bin_dir.join("berth"), Role::Name, Content::Link(target))?,
@@ -123,6 +127,15 @@ pub(super) fn plugin(host: &Host, dir: &Path, bin_dir: &Path) -> Result<Part, Fi
     Part::new(host, &dir.join(PLUGIN), Role::Plugin, Content::Link(bin_dir.join("berth")))
 }
 
+/// A configuration that the operator has brought.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Brought<'a> {
+    /// A file of this process's.
+    pub(super) file: &'a Path,
+    /// The plugin that reads it will be asked how it is.
+    pub(super) asked: bool,
+}
+
 /// Interposers that need an entry in berth's configuration, with the handlers that each is for.
 type Needed<'a> = BTreeMap<&'a str, Vec<&'a Chosen>>;
 
@@ -136,7 +149,7 @@ pub(super) fn settings(
     kind: Kind,
     chosen: &[Chosen],
     record: Option<&Record>,
-    brought: Option<&Path>,
+    brought: Option<Brought<'_>>,
 ) -> Result<Option<Part>, InstallError> {
     let mut needed = Needed::new();
     for chosen in chosen.iter().filter(|chosen| chosen.needs_entry) {
@@ -145,8 +158,11 @@ pub(super) fn settings(
     let path = Path::new(DEFAULT_PATH);
     let ours =
         |part: &Part| record.and_then(|record| record.item(&part.path)).is_some_and(|item| item.is_ours(&part.now));
-    if let Some(file) = brought {
+    if let Some(Brought { file, asked }) = brought {
         let config = Config::load(Some(file))?;
+        if asked {
+            check_listen(&config, file)?;
+        }
         check_entries(&config, file, kind, &needed)?;
         let part = Part::new(host, path, Role::Settings, Content::Text(config.text.into_owned().into_bytes()))?;
         let free = part.now == Object::Absent || !part.is_needed() || ours(&part);
@@ -165,6 +181,21 @@ pub(super) fn settings(
         }
         _ => Ok(Some(part)),
     }
+}
+
+/// The plugin listens where an install that stays can ask it. A port could be its own, and would be: it is the usual one.
+fn check_listen(config: &Config, path: &Path) -> Result<(), ConfigError> {
+    let Some(address) = config.listen.as_ref().filter(|address| !matches!(address, Address::Unix(_))) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{address} is a port, where the installer itself may listen; the plugin is asked at a socket: \
+         unix:/run/berth/http.sock"
+    );
+    Err(ConfigError::Invalid {
+        path: path.display().to_string(),
+        problems: vec![Problem { path: "listen".to_owned(), message, line: None }],
+    })
 }
 
 /// A configuration of the operator's says what is behind every name that does not say it.
@@ -227,8 +258,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_has_a_directory_of_its_version_beside_the_names() {
-        let path = program_path(Path::new("/opt/bin"), "ba7816bf8f01");
-        assert_eq!(path, Path::new(&format!("/opt/lib/berth/{}-ba7816bf/berth", crate::VERSION)));
+    fn the_program_has_a_directory_of_its_version_beside_the_names_or_below() {
+        let names = Path::new("/opt/bin");
+        for (dir, link) in [("/opt/lib/berth", "../lib/berth"), ("/opt/bin/berth.d", "berth.d")] {
+            let path = program_path(Path::new(dir), "ba7816bf8f01");
+            let version = format!("{}-ba7816bf", crate::VERSION);
+            assert_eq!(path, Path::new(&format!("{dir}/{version}/berth")));
+            assert_eq!(target(names, &path), Path::new(&format!("{link}/{version}/berth")));
+        }
     }
 }

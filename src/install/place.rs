@@ -1,9 +1,9 @@
 //! Hosts that take no programs everywhere, or not at all.
 
-use super::{InstallError, parts};
+use super::InstallError;
 use crate::engine::Host;
 use nix::sys::statvfs::{FsFlags, statvfs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Hosts whose systems cannot be changed, by their ID in os-release, and what is possible there.
 const IMMUTABLE: [(&str, &str); 2] = [
@@ -19,31 +19,39 @@ const IMMUTABLE: [(&str, &str); 2] = [
     ),
 ];
 
+/// The directory of programs in that of names, where it cannot be beside it.
+const BELOW: &str = "berth.d";
+
 /// Where hosts with a read-only /usr take programs.
 const ELSEWHERE: [(&str, &str); 2] = [("flatcar", "/opt/bin"), ("cos", "/home/kubernetes/bin")];
 
-/// Whether programs may be put into `bin_dir` and beside it at all, and run there.
+/// Where programs of every version have a directory, if names may be put into `bin_dir` at all and be run: beside it,
+/// `lib/berth`, and below it where that takes no programs, as on COS, where of /home that directory alone does.
 ///
 /// # Errors
 /// They may not; what to do instead is in it.
-pub(super) fn check(host: &Host, bin_dir: &Path) -> Result<(), InstallError> {
+pub(super) fn programs(host: &Host, bin_dir: &Path) -> Result<PathBuf, InstallError> {
     let (id, name) = os(host);
     if let Some((_, instead)) = IMMUTABLE.iter().find(|(os, _)| *os == id) {
         return Err(InstallError::Immutable { os: name, instead });
     }
     let suggestion =
         ELSEWHERE.iter().find(|(os, _)| *os == id).map(|(_, dir)| *dir).filter(|dir| Path::new(dir) != bin_dir);
-    // Names and programs: they may be on different file systems.
-    for dir in [bin_dir, parts::program_dir(bin_dir).as_path()] {
-        let Some((dir, flags)) = flags(host, dir) else { continue };
-        if flags.contains(FsFlags::ST_RDONLY) {
-            return Err(InstallError::ReadOnly { dir: dir.to_owned(), suggestion });
+    check(host, bin_dir, suggestion)?;
+    let beside = bin_dir.parent().unwrap_or(Path::new("/")).join("lib/berth");
+    Ok(if check(host, &beside, None).is_ok() { beside } else { bin_dir.join(BELOW) })
+}
+
+fn check(host: &Host, dir: &Path, suggestion: Option<&'static str>) -> Result<(), InstallError> {
+    match flags(host, dir) {
+        Some((dir, flags)) if flags.contains(FsFlags::ST_RDONLY) => {
+            Err(InstallError::ReadOnly { dir: dir.to_owned(), suggestion })
         }
-        if flags.contains(FsFlags::ST_NOEXEC) {
-            return Err(InstallError::NoExec { dir: dir.to_owned(), suggestion });
+        Some((dir, flags)) if flags.contains(FsFlags::ST_NOEXEC) => {
+            Err(InstallError::NoExec { dir: dir.to_owned(), suggestion })
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// How the file system is mounted that a directory is on, or would be.

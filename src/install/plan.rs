@@ -3,7 +3,7 @@
 use super::choose::{Asked, Chosen, candidates, choose};
 use super::label::{self, Label};
 use super::object::Object;
-use super::parts::{self, Part};
+use super::parts::{self, Brought, Part};
 use super::record::{Record, Role};
 use super::site::{self, Site};
 use super::work::Content;
@@ -27,6 +27,14 @@ pub struct Wanted {
     pub bin_dir: Option<PathBuf>,
     /// A file of this process's, not the host's, that is to be berth's configuration there.
     pub config: Option<PathBuf>,
+    /// Who installs stays, and asks the plugin how it is.
+    pub stays: bool,
+}
+
+impl Wanted {
+    fn brought(&self) -> Option<Brought<'_>> {
+        self.config.as_deref().map(|file| Brought { file, asked: self.stays })
+    }
 }
 
 /// What would be done.
@@ -76,12 +84,12 @@ pub(super) struct ByHand {
 pub(super) fn plan(host: &Host, site: &Site, wanted: &Wanted, record: Option<&Record>) -> Result<Plan, InstallError> {
     check_record(site, wanted, record)?;
     let bin_dir = bin_dir(wanted, record);
-    place::check(host, &bin_dir)?;
+    let programs = place::programs(host, &bin_dir)?;
     let chosen = chosen(host, site, &wanted.handlers, &bin_dir, record)?;
     let bytes = program()?;
     let label = label::of(host, site, chosen.first().map(|chosen| chosen.delegate.as_path()));
-    let mut parts = parts::programs(host, &bin_dir, bytes, label.context(), &chosen)?;
-    parts.extend(parts::settings(host, site.engine.kind, &chosen, record, wanted.config.as_deref())?);
+    let mut parts = parts::programs(host, &bin_dir, &programs, bytes, label.context(), &chosen)?;
+    parts.extend(parts::settings(host, site.engine.kind, &chosen, record, wanted.brought())?);
     if wanted.plugin {
         check_nri(site)?;
         parts.push(parts::plugin(host, &site.effective.nri.plugins, &bin_dir)?);
@@ -99,6 +107,18 @@ pub(super) fn plan(host: &Host, site: &Site, wanted: &Wanted, record: Option<&Re
     let stale = record.map(|record| stale(host, site, record, &bin_dir, &all)).transpose()?.unwrap_or_default();
     let own = edit::owned(&site.input)?;
     Ok(Plan { chosen, candidates: candidates(&site.effective, &own), parts: all, stale, changes, bin_dir, label })
+}
+
+/// Plans berth's own configuration alone, for the handlers that are installed: it, if it has to change, behind the
+/// directories that it needs.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn settings(host: &Host, site: &Site, wanted: &Wanted, record: &Record) -> Result<Vec<Part>, InstallError> {
+    let chosen = chosen(host, site, &[], &record.bin_dir, Some(record))?;
+    let part = parts::settings(host, site.engine.kind, &chosen, Some(record), wanted.brought())?;
+    let part: Vec<_> = part.into_iter().filter(Part::is_needed).collect();
+    Ok([parts::directories(host, &part)?, part].concat())
 }
 
 /// Plans what is to be done by hand.

@@ -118,6 +118,13 @@ pub(super) fn applied(site: &Site, plan: &Plan, restarted: Option<&How>, due: bo
     text.told()
 }
 
+/// What was brought to an install.
+pub(super) fn brought(parts: &[Part]) -> Told {
+    let mut text = Text::default();
+    done(&mut text, parts.iter());
+    text.told()
+}
+
 fn done<'a>(text: &mut Text, parts: impl Iterator<Item = &'a Part>) {
     for part in parts.filter(|part| part.is_needed()) {
         let verb = match (&part.now, &part.content) {

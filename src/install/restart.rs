@@ -44,7 +44,7 @@ impl std::fmt::Display for How {
 /// Why the engine is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum RestartError {
-    /// The command could not be run.
+    /// The command could not be run: the engine is as it was.
     #[error("restart by `{how}`: {source}")]
     Start {
         /// The command.
@@ -134,18 +134,14 @@ impl Restarter<'_> {
         let output = rustix::fs::memfd_create("restart", rustix::fs::MemfdFlags::CLOEXEC);
         let mut output = File::from(output.map_err(|errno| failed(errno.into()))?);
         let mut child = self.command(&output).map_err(failed)?;
-        let status = wait(&mut child, deadline).map_err(failed)?;
-        let said = tail(&mut output);
-        match status {
-            Some(status) if status.success() => Ok(said),
-            other => {
-                let status = other.map_or_else(
-                    || format!("did not end within {} s", self.patience.as_secs()),
-                    |status| status.to_string(),
-                );
-                Err(RestartError::Failed { how: self.how.clone(), status, said: self.last_words(said) })
-            }
-        }
+        let status = match wait(&mut child, deadline) {
+            Ok(Some(status)) if status.success() => return Ok(tail(&mut output)),
+            Ok(Some(status)) => status.to_string(),
+            Ok(None) => format!("did not end within {} s", self.patience.as_secs()),
+            Err(error) => format!("how it ended is not known: {error}"),
+        };
+        let said = self.last_words(tail(&mut output));
+        Err(RestartError::Failed { how: self.how.clone(), status, said })
     }
 
     fn command(&self, output: &File) -> io::Result<Child> {

@@ -83,7 +83,8 @@ impl Standing {
             Some(Address::Unix(path)) => {
                 self.host.path(&path).map(Address::Unix).map_err(|error| format!("{}: {error}", path.display()))
             }
-            Some(other) => Ok(other),
+            // A port could be that of who asks.
+            Some(other) => Err(format!("{DEFAULT_PATH} on this node has it listen at {other}, which is no socket")),
             None => Err(format!("{DEFAULT_PATH} on this node does not say where it listens")),
         }
     }
@@ -139,7 +140,7 @@ impl Standing {
         let engine = &record.engine;
         let kind = if engine.kind == Kind::CriO.as_str() { Kind::CriO } else { Kind::Containerd };
         let input = site::own_files(&self.host, record, kind, &engine.config, engine.drop_ins.as_deref());
-        input.and_then(|input| own::missing(&input, record)).unwrap_or_else(|error| Some(chain(&error)))
+        input.and_then(|input| own::missing(&self.host, &input, record)).unwrap_or_else(|error| Some(chain(&error)))
     }
 
     /// The engine answers, and knows what it was given.

@@ -45,8 +45,8 @@ pub fn uninstall(order: &Order) -> Result<Told, InstallError> {
         return Ok(render::removal(&site, &removal, how(order, &site).as_ref(), &used));
     }
     // None may begin meanwhile either.
-    let staying = lock::take_staying(&host, "berth uninstall")?;
-    let lock = lock::take(&host, "berth uninstall")?;
+    let staying = lock::take_staying(&host, lock::UNINSTALL)?;
+    let lock = lock::take(&host, lock::UNINSTALL)?;
     let told = apply(&host, order);
     let removed = [lock.remove(), staying.remove()];
     let told = told?;
@@ -138,6 +138,9 @@ impl Uninstall<'_> {
         let names: Vec<_> = record.handlers.iter().map(|handler| handler.name.clone()).collect();
         if let Err(error) = restarter.restart(Answer { with: &[], without: &names }) {
             let cause = rolled_back(error.into(), self.take_back(work, earlier));
+            if !cause.is_of_restart() {
+                return Err(cause);
+            }
             return Err(match restarter.restart(Answer { with: &names, without: &[] }) {
                 Ok(()) => cause,
                 Err(again) => InstallError::Down { cause: Box::new(cause), again },

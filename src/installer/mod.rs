@@ -21,12 +21,15 @@ use pages::Pages;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, spawn_blocking};
 
 /// How often the configuration is looked at. A kubelet takes up to a minute to bring a change of a ConfigMap.
 const POLL: Duration = Duration::from_secs(2);
+
+/// After which time one is tried again that something on the node stood in the way of.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Threads that may wait: for an engine, or for a lock.
 const BLOCKING_THREADS: usize = 4;
@@ -119,8 +122,10 @@ async fn stay(start: &Start, pages: &Pages, signals: &mut Signals, out: &mut dyn
         () = signals.next() => return Ok(()),
     };
     let result = install_and_follow(start, pages, signals, out).await;
-    stay.end()?;
-    result
+    let ended = stay.end();
+    // Why the install failed says more than a lock that stays.
+    result?;
+    Ok(ended?)
 }
 
 async fn install_and_follow(
@@ -130,28 +135,67 @@ async fn install_and_follow(
     out: &mut dyn Write,
 ) -> Result<(), InstallerError> {
     // Before anything is done: later the engine may be down, and that is to be seen.
-    let standing = Standing::of(&start.order)?;
-    let mut brought = brought(&start.wanted);
-    match install(start.order.clone(), start.wanted.clone()).await? {
-        Ok(told) => tell(told, out)?,
+    let order = start.order.clone();
+    let standing = spawn_blocking(move || Standing::of(&order)).await??;
+    let brought = Tried::well(brought(&start.wanted));
+    let installed = match install(start.order.clone(), start.wanted.clone()).await? {
+        Ok(told) => tell(told, out).map(|()| true)?,
         Err(error) if error.is_of_restart() => {
             log::error!("{}", Line::message("the engine was restarted in vain").with("error", chain(&error)));
             let hint = "it is not tried again by itself: see to the engine, then delete this pod";
             pages.say(vec![Finding::fail(RESTART, format!("restarted in vain: {}", chain(&error)), hint)]).await;
+            false
         }
         Err(error) => return Err(error.into()),
-    }
+    };
     pages.show(standing).await;
+    if installed {
+        return follow(start, brought, pages, signals, out).await;
+    }
+    // There is nothing on the node that a change could be brought to, and nothing is put there again.
+    signals.next().await;
+    Ok(())
+}
+
+/// Brings each change of the configuration to the node, until a signal.
+async fn follow(
+    start: &Start,
+    mut last: Tried,
+    pages: &Pages,
+    signals: &mut Signals,
+    out: &mut dyn Write,
+) -> Result<(), InstallerError> {
     loop {
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
             () = signals.next() => return Ok(()),
         }
-        let now = self::brought(&start.wanted);
-        if now.is_some() && now != brought {
-            bring(start, pages).await?;
-            brought = now;
+        if let Some(now) = brought(&start.wanted)
+            && last.is_due(&now, Instant::now())
+        {
+            let settled = bring(start, pages, out).await?;
+            last = Tried { bytes: Some(now), at: Instant::now(), settled };
         }
+    }
+}
+
+/// A configuration that came to the node, or was to.
+#[derive(Debug)]
+struct Tried {
+    bytes: Option<Vec<u8>>,
+    at: Instant,
+    /// It is on the node, or wrong: nothing comes of trying it again.
+    settled: bool,
+}
+
+impl Tried {
+    fn well(bytes: Option<Vec<u8>>) -> Self {
+        Self { bytes, at: Instant::now(), settled: true }
+    }
+
+    /// Whether this is to be brought now.
+    fn is_due(&self, bytes: &[u8], now: Instant) -> bool {
+        self.bytes.as_deref() != Some(bytes) || !self.settled && now.duration_since(self.at) >= RETRY
     }
 }
 
@@ -160,22 +204,26 @@ fn brought(wanted: &Wanted) -> Option<Vec<u8>> {
     wanted.config.as_deref().and_then(|path: &Path| std::fs::read(path).ok())
 }
 
-/// Brings the configuration to the node as it is now; the engine needs no restart for it.
-async fn bring(start: &Start, pages: &Pages) -> Result<(), InstallerError> {
-    let order = Order { restart: None, ..start.order.clone() };
-    match install(order, start.wanted.clone()).await? {
-        Ok(_) => {
+/// Brings the configuration to the node as it is now, and nothing else; whether it is settled with that.
+async fn bring(start: &Start, pages: &Pages, out: &mut dyn Write) -> Result<bool, InstallerError> {
+    let (order, wanted) = (start.order.clone(), start.wanted.clone());
+    match spawn_blocking(move || install::bring(&order, &wanted)).await? {
+        Ok(told) => {
+            tell(told, out)?;
             log::info!("{}", Line::message("the configuration has changed, and is on the node"));
             pages.forget(SETTINGS).await;
+            Ok(true)
         }
         Err(error) => {
+            let settled = error.is_of_settings();
             let error = chain(&error);
             log::error!("{}", Line::message("the configuration is not brought to the node").with("error", &error));
             let message = format!("was changed, and is not brought to the node; the one before stays: {error}");
-            pages.say(vec![Finding::warn(SETTINGS, message, "correct it")]).await;
+            let hint = if settled { "correct it" } else { "see to that: it is tried again and again" };
+            pages.say(vec![Finding::warn(SETTINGS, message, hint)]).await;
+            Ok(settled)
         }
     }
-    Ok(())
 }
 
 async fn install(order: Order, wanted: Wanted) -> Result<Result<Told, InstallError>, JoinError> {
@@ -204,6 +252,26 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_did_not_come_to_the_node_is_tried_again_and_what_is_wrong_is_not() {
+        let at = Instant::now();
+        let tried = |settled| Tried { bytes: Some(b"a".to_vec()), at, settled };
+        for (last, bytes, after, due) in [
+            (tried(true), "a", RETRY, false),
+            (tried(true), "b", Duration::ZERO, true),
+            (tried(false), "a", Duration::ZERO, false),
+            (tried(false), "a", RETRY, true),
+            (tried(false), "b", Duration::ZERO, true),
+        ] {
+            assert_eq!(last.is_due(bytes.as_bytes(), at + after), due, "{last:?} {bytes} {after:?}");
         }
     }
 }

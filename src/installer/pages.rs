@@ -81,13 +81,18 @@ impl Pages {
 
     /// Those of the plugin; none where there is none.
     async fn metrics(&self) -> Option<Page> {
-        let listens = self.0.lock().await.standing.as_ref().map(Standing::plugin_listens)?.ok()?;
-        let asked = spawn_blocking(move || ask(&listens, "/metrics", PATIENCE)).await;
-        Some(match asked {
-            Ok(Ok(reply)) => Page { status: reply.status, media: METRICS, body: reply.body },
-            Ok(Err(error)) => Page::text(503, format_args!("{}\n", chain(&error))),
-            Err(error) => Page::text(500, format_args!("{error}\n")),
-        })
+        let state = Arc::clone(&self.0).lock_owned().await;
+        let asked = spawn_blocking(move || {
+            let listens = state.standing.as_ref()?.plugin_listens().ok()?;
+            drop(state);
+            Some(ask(&listens, "/metrics", PATIENCE))
+        });
+        match asked.await {
+            Ok(None) => None,
+            Ok(Some(Ok(reply))) => Some(Page { status: reply.status, media: METRICS, body: reply.body }),
+            Ok(Some(Err(error))) => Some(Page::text(503, format_args!("{}\n", chain(&error)))),
+            Err(error) => Some(Page::text(500, format_args!("{error}\n"))),
+        }
     }
 }
 

@@ -180,6 +180,10 @@ fn a_changed_configuration_comes_to_the_node_and_a_wrong_one_does_not() {
         "{body}"
     );
     assert_eq!(on_node(), changed);
+    // The installer would ask itself.
+    rig.mount_config_map("..port", "listen: 127.0.0.1:9464\n");
+    rig.await_page(200, "listen: 127.0.0.1:9464 is a port, where the installer itself may listen");
+    assert_eq!(on_node(), changed);
 
     // What somebody has written on the node is not lost.
     const MINE: &str = "# Mine.\nlisten: unix:/run/berth/http.sock\n";
@@ -194,6 +198,14 @@ fn a_changed_configuration_comes_to_the_node_and_a_wrong_one_does_not() {
     rig.mount_config_map("..5", &changed);
     rig.await_page(200, "PASS installed-files");
     assert_eq!(on_node(), changed);
+
+    // What somebody has taken away does not come back with it.
+    let taken = if own_file() == super::CONFIG { super::INTERPOSER } else { own_file() };
+    sh(&rig, &format!("rm {taken}"));
+    rig.mount_config_map("..6", &shipped());
+    eventually("it is on the node", || (on_node() == shipped()).then_some(()));
+    rig.await_page(503, "FAIL installed-files");
+    assert!(std::fs::symlink_metadata(rig.path(taken)).is_err(), "{taken} was put back");
     rig.end_manifest(started);
     let (code, said) = rig.run_job("berth-uninstall", &uninstall());
     assert_eq!(code, 0, "{said}");
@@ -236,6 +248,9 @@ fn staying(rig: &Rig, args: &[&str]) -> Process {
 #[test]
 fn what_is_not_as_it_was_put_there_is_named() {
     let mut rig = Rig::node(Some(&usual_config()));
+    // By the engine's own path it is a link, and changed where that leads to.
+    let real = "/etc/berth-test/real.toml";
+    sh(&rig, &format!("mkdir /etc/berth-test; mv {0} {real}; ln -s {real} {0}", super::CONFIG));
     rig.restart_node();
     let mut installer = staying(&rig, &["--restart", "--restart-command", RESTART_COMMAND]);
     rig.await_ready(200);
@@ -244,6 +259,12 @@ fn what_is_not_as_it_was_put_there_is_named() {
     let program = sh(&rig, "readlink -f /usr/local/bin/berth");
     let program = program.trim();
     let record = "/var/lib/berth/install.json";
+    let import = (
+        format!("cp {real} /run/rig/tmp/x; sed -i /imports/d {real}"),
+        format!("cp /run/rig/tmp/x {real}"),
+        format!("does not import {own} any more"),
+    );
+    let import = Some(import).filter(|_| own != super::CONFIG);
     for (what, undo, said) in [
         (format!("mv {program} /run/rig/tmp/x"), format!("mv /run/rig/tmp/x {program}"), format!("{program} is gone")),
         (
@@ -281,7 +302,10 @@ fn what_is_not_as_it_was_put_there_is_named() {
             "kill -CONT $(cat /run/rig/engine.pid)".to_owned(),
             "containerd does not answer at /run/containerd/containerd.sock".to_owned(),
         ),
-    ] {
+    ]
+    .into_iter()
+    .chain(import)
+    {
         sh(&rig, &what);
         eventually(&said, || rig.page("/readyz").filter(|page| page.status == 503 && page.body.contains(&said)));
         sh(&rig, &undo);
@@ -301,7 +325,10 @@ fn an_engine_that_does_not_come_is_not_restarted_again() {
         &format!("#!/bin/sh\necho restart >>/run/rig/asked\n! grep -qr vm-berth /etc/containerd || {{ kill $(cat /run/rig/engine.pid); exit 0; }}\nexec {RESTART_COMMAND}\n"),
     );
     sh(&rig, "chmod 755 /run/rig/half");
-    let mut installer = staying(&rig, &["--restart", "--restart-command", "/run/rig/half", "--timeout", "2s"]);
+    let config = "/run/rig/tmp/berth.yaml";
+    rig.write(config, &shipped());
+    let mut installer =
+        staying(&rig, &["--restart", "--restart-command", "/run/rig/half", "--timeout", "2s", "--config", config]);
     let said = eventually("it says so", || {
         rig.page("/readyz").filter(|page| page.body.contains("restarted in vain")).map(|page| (page.status, page.body))
     });
@@ -310,9 +337,28 @@ fn an_engine_that_does_not_come_is_not_restarted_again() {
     // Once with the handler, and once to take it back.
     assert_eq!(sh(&rig, "cat /run/rig/asked"), "restart\nrestart\n");
     assert_restored(&before, &rig.see());
+    // Nor does a change of the configuration put there what the engine has failed on; it is looked for every two seconds.
+    rig.write(config, "listen: unix:/run/berth/other.sock\n");
+    std::thread::sleep(Duration::from_secs(5));
+    assert_restored(&before, &rig.see());
     rig.meet_engine();
     installer.signal(nix::sys::signal::Signal::SIGTERM);
     assert!(installer.wait(Duration::from_secs(2)).success(), "{}", installer.log());
+}
+
+#[test]
+fn where_nothing_can_restart_the_engine_it_is_not_said_to_be_down() {
+    let mut rig = Rig::node(Some(&usual_config()));
+    rig.restart_node();
+    sh(&rig, "for dir in /usr/bin /bin; do [ ! -x $dir/systemctl ] || mount --bind /dev/null $dir/systemctl; done");
+    let before = rig.see();
+    let mut installer = staying(&rig, &["--restart"]);
+    assert_eq!(installer.wait(DEADLINE).code(), Some(1), "it would be run again");
+    let log = installer.log();
+    assert_eq!(log.matches("there is no systemctl on the host: use --restart-command").count(), 1, "{log}");
+    assert!(log.contains("everything is as it was before") && !log.contains("with its earlier"), "{log}");
+    assert_restored(&before, &rig.see());
+    rig.meet_engine();
 }
 
 #[test]
