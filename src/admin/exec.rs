@@ -51,7 +51,8 @@ impl ExecError {
 }
 
 /// Becomes the command, with environment, working directory and standard streams as they are, in the pod's network
-/// namespace and with a `/sys` of it; from a container among the node's files, in `/`. Returns only if that failed; the calling thread must not do anything else then.
+/// namespace and with a `/sys` of it; from a container among the node's files, in `/`. Returns only if that failed; the
+/// calling thread must not do anything else then.
 ///
 /// # Errors
 /// No pin or several are meant, or [`ExecError`].

@@ -8,7 +8,7 @@ use crate::fsutil::Lock;
 use crate::identity::{Role, Scope};
 use crate::ledger::LedgerError;
 use crate::ledger::record::Record;
-use crate::lifecycle::{self, Fate, Source, Tasks, Why};
+use crate::lifecycle::{self, Facts, Fate, Source, Tasks, Why};
 use crate::logging::Line;
 use crate::pin::PinName;
 use std::collections::HashSet;
@@ -37,46 +37,35 @@ impl Keeper {
     pub fn mark_ends(&self, which: Which<'_>, seen: &mut HashSet<PinName>) -> Settlement {
         let mut settlement = Settlement::default();
         for (name, record) in self.records(which, &mut settlement) {
-            let source = self.look(&name, &record, seen.contains(&name), false).source;
-            if source == Source::Present {
+            let facts = self.look(&name, &record, seen.contains(&name), false);
+            if facts.source == Source::Present {
                 seen.insert(name.clone());
             }
-            let seen = seen.contains(&name) || source == Source::Gone;
-            let result = self.mark_end(&name, record, seen, &mut settlement.marked);
+            let result = self.mark_end(&name, record, facts, &mut settlement.marked);
             settlement.add(&name, result);
         }
         settlement
     }
 
-    /// `seen`: as for [`Keeper::look`]; `marked`: as in [`Settlement`].
+    /// `facts`: what was seen of `record`; `marked`: as in [`Settlement`].
     fn mark_end(
         &self,
         name: &PinName,
         record: Record,
-        seen: bool,
+        mut facts: Facts,
         marked: &mut Vec<PinName>,
     ) -> Result<Option<Settled>, ApplyError> {
-        let end = |record: &Record| {
-            let facts = self.look(name, record, seen, false);
-            let gone = match (facts.source, record.gone) {
-                (Source::Present, Some(_)) => Some(None),
-                (Source::Gone, None) => Some(Some(Boottime::now())),
-                _ => None,
-            };
-            (lifecycle::evaluate(&facts), gone)
-        };
-        let (mut fate, changes) = end(&record);
-        if changes.is_some() {
+        if change_of_end(&facts, &record).is_some() {
             let lock = self.ledger.lock(name, Duration::ZERO)?;
             let Some(now) = self.ledger.get(name)? else { return discard(lock).map(|()| None) };
-            let changes;
-            (fate, changes) = end(&now);
-            if let Some(gone) = changes {
+            // There is a change only where the source was seen, there or gone.
+            facts = self.look(name, &now, true, false);
+            if let Some(gone) = change_of_end(&facts, &now) {
                 self.ledger.put(name, &Record { gone, ..now })?;
                 marked.extend(gone.map(|_| name.clone()));
             }
         }
-        let outcome = match fate {
+        let outcome = match lifecycle::evaluate(&facts) {
             Fate::Keep(why) => Outcome::Kept(why),
             Fate::Heal => Outcome::Kept(Why::EngineHoldsIt),
             Fate::Drain(why) | Fate::Release(why) => Outcome::Draining(why),
@@ -133,6 +122,15 @@ impl Keeper {
                 && self.look(name, record, seen.contains(name), false).source == Source::Unobservable
         };
         Ok(records.filter(absent).map(|(name, _)| name).collect())
+    }
+}
+
+/// What `gone` of `record` is to become, if it is not so already.
+fn change_of_end(facts: &Facts, record: &Record) -> Option<Option<Boottime>> {
+    match (facts.source, record.gone) {
+        (Source::Present, Some(_)) => Some(None),
+        (Source::Gone, None) => Some(Some(Boottime::now())),
+        _ => None,
     }
 }
 

@@ -170,11 +170,10 @@ async fn follow(
             () = tokio::time::sleep(POLL) => {}
             () = signals.next() => return Ok(()),
         }
-        if let Some(now) = brought(&start.wanted)
-            && last.is_due(&now, Instant::now())
-        {
+        let bytes = brought(&start.wanted);
+        if last.is_due(bytes.as_deref(), Instant::now()) {
             let settled = bring(start, pages, out).await?;
-            last = Tried { bytes: Some(now), at: Instant::now(), settled };
+            last = Tried { bytes, at: Instant::now(), settled };
         }
     }
 }
@@ -182,6 +181,7 @@ async fn follow(
 /// A configuration that came to the node, or was to.
 #[derive(Debug)]
 struct Tried {
+    /// As [`brought`] had them.
     bytes: Option<Vec<u8>>,
     at: Instant,
     /// It is on the node, or wrong: nothing comes of trying it again.
@@ -194,12 +194,13 @@ impl Tried {
     }
 
     /// Whether this is to be brought now.
-    fn is_due(&self, bytes: &[u8], now: Instant) -> bool {
-        self.bytes.as_deref() != Some(bytes) || !self.settled && now.duration_since(self.at) >= RETRY
+    fn is_due(&self, bytes: Option<&[u8]>, now: Instant) -> bool {
+        self.bytes.as_deref() != bytes || !self.settled && now.duration_since(self.at) >= RETRY
     }
 }
 
-/// The configuration as it is now, if one is to be brought to the node and is there.
+/// The configuration as it is now, if one is to be brought to the node and can be read. Why it cannot, is found and said
+/// when it is brought.
 fn brought(wanted: &Wanted) -> Option<Vec<u8>> {
     wanted.config.as_deref().and_then(|path: &Path| std::fs::read(path).ok())
 }
@@ -265,13 +266,14 @@ mod tests {
         let at = Instant::now();
         let tried = |settled| Tried { bytes: Some(b"a".to_vec()), at, settled };
         for (last, bytes, after, due) in [
-            (tried(true), "a", RETRY, false),
-            (tried(true), "b", Duration::ZERO, true),
-            (tried(false), "a", Duration::ZERO, false),
-            (tried(false), "a", RETRY, true),
-            (tried(false), "b", Duration::ZERO, true),
+            (tried(true), Some("a"), RETRY, false),
+            (tried(true), Some("b"), Duration::ZERO, true),
+            (tried(true), None, Duration::ZERO, true),
+            (tried(false), Some("a"), Duration::ZERO, false),
+            (tried(false), Some("a"), RETRY, true),
+            (tried(false), Some("b"), Duration::ZERO, true),
         ] {
-            assert_eq!(last.is_due(bytes.as_bytes(), at + after), due, "{last:?} {bytes} {after:?}");
+            assert_eq!(last.is_due(bytes.map(str::as_bytes), at + after), due, "{last:?} {bytes:?} {after:?}");
         }
     }
 }

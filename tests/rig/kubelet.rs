@@ -243,14 +243,25 @@ impl Rig {
     /// Mounts a ConfigMap as Kubernetes does, or changes it: the file is a link by way of `..data` to a directory with
     /// a date.
     pub(crate) fn mount_config_map(&self, generation: &str, text: &str) {
-        let directory = self.path(CONFIG_MAP);
-        std::fs::create_dir_all(directory.join(generation)).expect("make a directory");
+        std::fs::create_dir_all(self.path(CONFIG_MAP).join(generation)).expect("make a directory");
         self.write(&format!("{CONFIG_MAP}/{generation}/config.yaml"), text);
+        self.swap_config_map(generation);
+        let file = self.path(CONFIG_MAP).join("config.yaml");
+        if !file.is_symlink() {
+            symlink("..data/config.yaml", file).expect("link");
+        }
+    }
+
+    /// The same for a ConfigMap that has lost its key. A kubelet would remove the link as well.
+    pub(crate) fn empty_config_map(&self, generation: &str) {
+        std::fs::create_dir_all(self.path(CONFIG_MAP).join(generation)).expect("make a directory");
+        self.swap_config_map(generation);
+    }
+
+    fn swap_config_map(&self, generation: &str) {
+        let directory = self.path(CONFIG_MAP);
         symlink(generation, directory.join("..new")).expect("link");
         std::fs::rename(directory.join("..new"), directory.join("..data")).expect("swap");
-        if !directory.join("config.yaml").is_symlink() {
-            symlink("..data/config.yaml", directory.join("config.yaml")).expect("link");
-        }
     }
 
     /// A page of the container on the node's network: its status and what it says, each finding on one line.
