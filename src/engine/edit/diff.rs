@@ -10,11 +10,13 @@ const HIDDEN: &str = "(not shown)";
 /// As `diff -u` prints it, without credentials: a plan is read over shoulders, in logs of pods and in issues.
 pub(super) fn unified(path: &Path, before: Option<&str>, after: Option<&str>) -> String {
     let name = |text: Option<&str>| text.map_or_else(|| "/dev/null".to_owned(), |_| path.display().to_string());
-    let diff = similar::TextDiff::from_lines(before.unwrap_or_default(), after.unwrap_or_default())
-        .unified_diff()
-        .header(&name(before), &name(after))
-        .to_string();
-    diff.split_inclusive('\n').map(shown).collect()
+    let mut options = diffy::DiffOptions::new();
+    options.set_original_filename(name(before)).set_modified_filename(name(after));
+    let patch = options.create_patch(before.unwrap_or_default(), after.unwrap_or_default());
+    if patch.hunks().is_empty() {
+        return String::new();
+    }
+    patch.to_string().split_inclusive('\n').map(shown).collect()
 }
 
 /// A line, or the setting in it alone.
