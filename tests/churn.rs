@@ -10,6 +10,8 @@
 mod fake_runtime;
 mod rig;
 
+#[path = "churn/ambush.rs"]
+mod ambush;
 #[path = "churn/engine.rs"]
 mod engine;
 #[path = "churn/fake.rs"]
@@ -22,6 +24,10 @@ mod left;
 mod node;
 #[path = "churn/plan.rs"]
 mod plan;
+#[path = "churn/real.rs"]
+mod real;
+#[path = "churn/real_node.rs"]
+mod real_node;
 #[path = "churn/run.rs"]
 mod run;
 #[path = "churn/space.rs"]

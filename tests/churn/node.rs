@@ -204,6 +204,7 @@ impl Node {
                 self.daemon_has_ended().await;
                 self.start_daemon().await;
             }
+            // At once: what it is in the middle of, is up to a real one.
             Action::EngineGoes { .. } => {
                 self.session.take();
                 self.runtime.take();

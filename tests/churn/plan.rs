@@ -36,8 +36,8 @@ pub(crate) enum Action {
     EndDaemon { after: Moment },
     /// It is started again.
     StartDaemon,
-    /// The engine goes away, killed or told to end, and its pods stay.
-    EngineGoes { killed: bool },
+    /// The engine goes away, killed or told to end, so long into what comes next. Its pods stay.
+    EngineGoes { after: Moment, killed: bool },
     /// It comes back.
     EngineReturns,
     /// Nothing more happens until all is settled: then nothing may be left of the pods that are over.
@@ -71,10 +71,10 @@ pub(crate) struct Lane {
     pub(crate) troubles: u64,
     /// Of a hundred events, how many the engine does not relay though the plugin is there.
     pub(crate) unheard: u64,
-    /// When an interposer is killed.
-    pub(crate) moments: Moment,
-    /// Pods go on coming and going while the engine is away. (A real one has to be there for that.)
-    pub(crate) engineless: bool,
+    /// An interposer is killed before it has run for so long.
+    pub(crate) short: Moment,
+    /// A daemon, or an engine, goes before so long of what comes next.
+    pub(crate) long: Moment,
 }
 
 /// Rests in a plan; the last one is its end.
@@ -174,23 +174,19 @@ impl Planner<'_> {
     }
 
     fn begin_trouble(&mut self) {
-        let after = self.numbers.moment(20_000);
+        let after = self.numbers.moment(self.lane.long);
         let kinds = if self.lane.daemon_dies { 6 } else { 3 };
         let (first, back) = match self.numbers.below(kinds) {
             0 | 1 => {
-                let killed = self.numbers.percent(50).then(|| self.numbers.moment(self.lane.moments));
+                let killed = self.numbers.percent(50).then(|| self.kill());
                 return self.plan.push(Action::Collect { killed });
             }
-            2 => (Action::EngineGoes { killed: self.numbers.percent(50) }, Action::EngineReturns),
+            2 => (Action::EngineGoes { after, killed: self.numbers.percent(50) }, Action::EngineReturns),
             3 => (Action::EndDaemon { after }, Action::StartDaemon),
             _ => (Action::KillDaemon { after }, Action::StartDaemon),
         };
         self.plan.push(first);
-        let patient = back == Action::StartDaemon || self.lane.engineless;
-        self.absent = Some((back, if patient { self.numbers.below(12) } else { 0 }));
-        if !patient {
-            self.trouble();
-        }
+        self.absent = Some((back, self.numbers.below(12)));
     }
 
     fn run(&mut self) {
@@ -206,7 +202,7 @@ impl Planner<'_> {
     }
 
     fn kill(&mut self) -> Moment {
-        self.numbers.moment(self.lane.moments)
+        self.numbers.moment(self.lane.short)
     }
 
     /// Something happens to a pod.
@@ -285,7 +281,7 @@ mod tests {
     use super::*;
 
     const LANE: Lane =
-        Lane { pods: 500, at_once: 16, daemon_dies: true, troubles: 4, unheard: 8, moments: 6000, engineless: true };
+        Lane { pods: 500, at_once: 16, daemon_dies: true, troubles: 4, unheard: 8, short: 6_000, long: 20_000 };
 
     #[test]
     fn a_seed_is_a_plan_in_which_every_kind_of_thing_happens_and_every_pod_ends() {
@@ -311,7 +307,7 @@ mod tests {
             |action| matches!(action, Action::Collect { killed: Some(_) }),
             |action| matches!(action, Action::KillDaemon { .. }),
             |action| matches!(action, Action::EndDaemon { .. }),
-            |action| matches!(action, Action::EngineGoes { killed: true }),
+            |action| matches!(action, Action::EngineGoes { killed: true, .. }),
             |action| matches!(action, Action::EngineReturns),
         ];
         for (at, kind) in kinds.iter().enumerate() {

@@ -6,10 +6,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
-use crate::plan::{Action, Lane, bursts, plan};
+use crate::plan::{Action, Lane, TENTHS, bursts, plan};
+use crate::vitals::Vitals;
 
 /// How many actions before the failing one are printed.
 const SHOWN: usize = 40;
+/// How much more or less memory the daemon may hold in the last tenth than in the second, in hundredths.
+const FLAT: u64 = 5;
 
 /// What of it a variable of the environment says.
 pub(crate) fn number(variable: &str) -> Option<u64> {
@@ -78,4 +81,22 @@ impl Drop for Run {
             eprintln!("  {line}");
         }
     }
+}
+
+/// Of one daemon: memory within the limit, and not a descriptor or watch more than in the first tenth.
+#[track_caller]
+pub(crate) fn assert_flat(rests: &[Vitals]) {
+    let (second, last) = (rests[1].resident, rests[TENTHS - 1].resident);
+    assert!(last.abs_diff(second) * 100 <= second * FLAT, "from {second} to {last} kB: {rests:#?}");
+    for rest in rests {
+        let first = rests[0];
+        assert_eq!((rest.descriptors, rest.watches), (first.descriptors, first.watches), "{rests:#?}");
+    }
+}
+
+/// No daemon has met anything that it could not handle.
+#[track_caller]
+pub(crate) fn assert_calm(log: &str) {
+    let bad: Vec<_> = log.lines().filter(|line| line.contains("ERROR") || line.contains("panicked")).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
 }

@@ -29,3 +29,10 @@ impl Vitals {
         Self { resident: number("VmRSS:"), threads: number("Threads:"), descriptors: infos.len(), watches }
     }
 }
+
+/// What was seen of a daemon, or of one after the other, in a line.
+pub(crate) fn said(rests: &[Vitals], fresh: Vitals) -> String {
+    let resident: Vec<_> = rests.iter().map(|rest| rest.resident).collect();
+    let last = rests.last().unwrap_or(&fresh);
+    format!("resident kB {resident:?}, of a fresh one {}; at the end {last:?}", fresh.resident)
+}

@@ -1,0 +1,353 @@
+//! A node with a real containerd and the berth binary: the actions of a plan, done to it as a kubelet would.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tonic::Status;
+
+use crate::ambush::Ambush;
+use crate::left;
+use crate::plan::{Action, By, Moment};
+use crate::rig::berth::await_synchronized;
+use crate::rig::containerd::{SHIMMED, VM, WRAPPED};
+use crate::rig::cri::{Cri, Pod as Wanted, Sandbox};
+use crate::rig::engine::Engine;
+use crate::rig::holds::assert_goes;
+use crate::rig::process::Process;
+use crate::rig::read::{NetnsId, pin_path};
+use crate::rig::wait::{DEADLINE, eventually};
+use crate::rig::{IDLE, Rig};
+use crate::vitals::Vitals;
+use crate::vows::Vows;
+
+/// The engine's own files.
+const NETNS: &str = "/run/netns";
+
+#[derive(Debug)]
+struct Pod {
+    sandbox: Sandbox,
+    /// The engine's file, and what it leads to.
+    file: String,
+    netns: NetnsId,
+    /// An interposer has a part in each of its containers.
+    wrapped: bool,
+    /// Its sandbox's process was killed.
+    dead: bool,
+    /// A task in its network that the engine knows nothing of.
+    task: Option<Process>,
+}
+
+#[derive(Debug)]
+pub(crate) struct RealNode {
+    pods: Mutex<BTreeMap<usize, Pod>>,
+    /// `None` while it is away.
+    daemon: Option<Process>,
+    /// How often this daemon was told of all pods.
+    told: usize,
+    /// Who is about to end, and the thread that sees to it.
+    daemon_ends: Option<JoinHandle<()>>,
+    engine_ends: Option<JoinHandle<()>>,
+    /// Interposers are being killed: creations behind one may fail.
+    ambushed: bool,
+    containers: AtomicUsize,
+    failed: AtomicUsize,
+    leaked: usize,
+    said: String,
+    vows: Vows,
+    pub(crate) rests: Vec<Vitals>,
+    rig: Rig,
+}
+
+impl RealNode {
+    pub(crate) fn start() -> Self {
+        let rig = Rig::start();
+        assert!(rig.can_swap(), "churn needs a containerd whose NRI can change a network namespace: 2.2 or later");
+        let daemon = rig.berth().start();
+        Self {
+            pods: Mutex::default(),
+            daemon: Some(daemon),
+            told: 1,
+            daemon_ends: None,
+            engine_ends: None,
+            ambushed: false,
+            containers: AtomicUsize::new(0),
+            failed: AtomicUsize::new(0),
+            leaked: 0,
+            said: String::new(),
+            vows: Vows::watch(),
+            rests: Vec::new(),
+            rig,
+        }
+    }
+
+    /// Has the actions happen, all at the same time.
+    pub(crate) fn act(&mut self, actions: &[Action]) {
+        if let [action] = actions
+            && action.pod().is_none()
+        {
+            self.trouble(*action);
+        } else {
+            let ambushes: Vec<_> = actions.iter().filter_map(|action| self.ambush(*action)).collect();
+            self.ambushed = !ambushes.is_empty();
+            std::thread::scope(|scope| {
+                let node = &*self;
+                let threads: Vec<_> =
+                    actions.iter().map(|action| scope.spawn(move || node.act_on_pod(*action))).collect();
+                threads.into_iter().for_each(|thread| thread.join().expect("an action"));
+            });
+        }
+        self.vows.assert_kept();
+    }
+
+    fn ambush(&self, action: Action) -> Option<Ambush> {
+        let (Action::Run { killed, .. } | Action::Container { killed, .. }) = action else { return None };
+        Some(Ambush::lay(&self.rig.path("/proc/1/ns/pid"), killed?))
+    }
+
+    fn act_on_pod(&self, action: Action) {
+        let number = action.pod().unwrap();
+        let known = self.pods.lock().unwrap().remove(&number);
+        let pod = match (action, known) {
+            (Action::Run { by, killed, .. }, _) => self.run(number, by, killed.is_some()),
+            // One that could not be run.
+            (_, None) => None,
+            (Action::Container { by, .. }, Some(pod)) => Some(self.create(pod, by)),
+            (Action::SandboxDies { .. }, Some(pod)) => Some(self.process_dies(pod)),
+            (Action::Stop { lingers, .. }, Some(pod)) => Some(self.stop(pod, lingers)),
+            (Action::Remove { .. }, Some(mut pod)) => {
+                self.vows.release(&self.pin(&pod));
+                pod.task = None;
+                self.call("remove a pod", false, |cri| cri.remove_pod(&pod.sandbox.id));
+                Some(pod)
+            }
+            (other, Some(_)) => panic!("{other:?} is no pod's"),
+        };
+        self.pods.lock().unwrap().extend(pod.map(|pod| (number, pod)));
+    }
+
+    fn run(&self, number: usize, by: By, given_up: bool) -> Option<Pod> {
+        let handler = match by {
+            By::Plugin => VM,
+            By::Interposer if number % 2 == 0 => WRAPPED,
+            By::Interposer => SHIMMED,
+        };
+        let wanted = Wanted::new(&format!("p{number}"), handler);
+        let sandbox = self.call("run a pod", by == By::Interposer && self.ambushed, |cri| {
+            cri.run_pod(&wanted, self.rig.cgroup_parent())
+        })?;
+        if given_up {
+            self.call("remove a pod", false, |cri| cri.remove_pod(&sandbox.id));
+            return None;
+        }
+        // The engine may be gone again: then it is asked when it is back.
+        let file =
+            self.call("ask for a pod", false, |cri| Ok(cri.sandbox_state(&sandbox.id).netns))?.expect("its file");
+        let netns = self.rig.netns_of_file(&file).expect("the engine's file leads to a namespace");
+        let pod = Pod { sandbox, file, netns, wrapped: handler == WRAPPED, dead: false, task: None };
+        if by == By::Interposer || self.is_watched() {
+            self.vow(&pod);
+        }
+        Some(pod)
+    }
+
+    /// A daemon is there, connected, and not about to end.
+    fn is_watched(&self) -> bool {
+        self.daemon.is_some() && self.daemon_ends.is_none() && self.engine_ends.is_none()
+    }
+
+    fn create(&self, pod: Pod, by: By) -> Pod {
+        let excused = pod.dead || (by == By::Interposer && self.ambushed);
+        let name = format!("c{}", self.containers.fetch_add(1, Ordering::Relaxed));
+        let created = self.call("create a container", excused, |cri| cri.create_container(&pod.sandbox, &name, IDLE));
+        let started = |id: &String| self.call("start a container", excused, |cri| cri.start_container(id)).is_some();
+        if let Some(id) = created.filter(started)
+            && (pod.wrapped || self.is_watched())
+        {
+            assert_eq!(self.rig.netns_path(&id), Some(pin_path(&pod.sandbox.id)), "of a container");
+        }
+        pod
+    }
+
+    fn process_dies(&self, mut pod: Pod) -> Pod {
+        match pod.task.take() {
+            Some(task) => {
+                self.vows.release(&self.pin(&pod));
+                task.kill();
+            }
+            None => {
+                let pid = self.call("ask for a pod", false, |cri| Ok(cri.sandbox_state(&pod.sandbox.id).pid));
+                if let Some(pid) = pid.filter(|pid| *pid != 0) {
+                    pod.dead = self.rig.run("kill", &["-9", &pid.to_string()]).is_ok();
+                }
+            }
+        }
+        pod
+    }
+
+    fn stop(&self, mut pod: Pod, lingers: bool) -> Pod {
+        if lingers && self.rig.pin(&pod.sandbox.id) == Some(pod.netns) && self.holds(&pod) {
+            pod.task = Some(self.rig.task_in(&pin_path(&pod.sandbox.id)));
+        }
+        if pod.task.is_none() {
+            self.vows.release(&self.pin(&pod));
+        }
+        self.call("stop a pod", false, |cri| cri.stop_pod(&pod.sandbox.id));
+        pod
+    }
+
+    fn pin(&self, pod: &Pod) -> PathBuf {
+        self.rig.path(pin_path(&pod.sandbox.id))
+    }
+
+    /// It is pinned now, or is about to be; from then on it has to be.
+    fn vow(&self, pod: &Pod) {
+        eventually("the pod is pinned", || (self.rig.pin(&pod.sandbox.id) == Some(pod.netns)).then_some(()));
+        self.vows.take(&self.pin(pod), pod.netns);
+    }
+
+    /// The engine has not let go of its network.
+    fn holds(&self, pod: &Pod) -> bool {
+        self.rig.netns_of_file(&pod.file) == Some(pod.netns)
+    }
+
+    /// What the engine answers. It may fail where the engine is about to go, and where there is an excuse; the daemon's end
+    /// is none.
+    fn call<T>(&self, what: &str, excused: bool, call: impl FnOnce(&Cri) -> Result<T, Status>) -> Option<T> {
+        let excused = excused || self.engine_ends.is_some();
+        let cri = Cri::connect(&self.rig.path(Engine::Containerd.socket())).map_err(|error| error.to_string());
+        match cri.and_then(|cri| call(&cri).map_err(|status| status.to_string())) {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                assert!(excused, "{what}: {error}");
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    fn trouble(&mut self, action: Action) {
+        match action {
+            Action::Collect { .. } => {
+                let gc = self.rig.berth_command(&["gc"]);
+                let busy = String::from_utf8_lossy(&gc.stderr).contains("another berth is at it");
+                assert!(gc.status.success() || busy, "{gc:?}");
+            }
+            Action::KillDaemon { after } => self.daemon_ends = Some(end(self.daemon(), Signal::SIGKILL, after)),
+            Action::EndDaemon { after } => self.daemon_ends = Some(end(self.daemon(), Signal::SIGTERM, after)),
+            Action::StartDaemon => self.restart_daemon(),
+            Action::EngineGoes { after, killed } => {
+                let signal = if killed { Signal::SIGKILL } else { Signal::SIGTERM };
+                self.engine_ends = Some(end(self.rig.engine_pid(), signal, after));
+            }
+            Action::EngineReturns => {
+                self.engine_ends.take().unwrap().join().expect("the engine was ended");
+                self.rig.revive_engine();
+                self.caught_up();
+            }
+            Action::Rest => self.rest(),
+            other => panic!("{other:?} is a pod's"),
+        }
+    }
+
+    fn daemon(&self) -> Pid {
+        self.daemon.as_ref().expect("the daemon runs").pid()
+    }
+
+    fn restart_daemon(&mut self) {
+        self.daemon_ends.take().unwrap().join().expect("the daemon was ended");
+        let mut daemon = self.daemon.take().expect("the daemon ran");
+        daemon.wait(DEADLINE);
+        self.said += &daemon.log();
+        self.daemon = Some(self.rig.berth().launch_as("berth"));
+        self.told = 0;
+        self.caught_up();
+    }
+
+    /// The daemon has been told of all pods; those that the engine holds are pinned, and stay so.
+    fn caught_up(&mut self) {
+        self.told += 1;
+        await_synchronized(self.daemon.as_mut().expect("the daemon runs"), self.told);
+        let listed = self.rig.cri().list_pods();
+        let pods = self.pods.lock().unwrap();
+        for pod in pods.values().filter(|pod| listed.contains(&pod.sandbox.id) && self.holds(pod)) {
+            self.vow(pod);
+        }
+    }
+
+    /// Nothing may be left of pods that are over. The list of pods that a restarted engine sends is the last occasion to
+    /// see to that.
+    fn rest(&mut self) {
+        self.give_up_strangers();
+        left::age(&self.rig);
+        self.rig.restart_engine(Signal::SIGTERM);
+        self.caught_up();
+        self.collect_leaks();
+        let pods = self.pods.lock().unwrap();
+        let living: Vec<_> = pods.values().filter(|pod| self.holds(pod)).collect();
+        let ids: Vec<_> = living.iter().map(|pod| pod.sandbox.id.as_str()).collect();
+        let netns: Vec<_> = living.iter().map(|pod| pod.netns).collect();
+        assert_goes(|| [left::wrong(&self.rig, &ids, &[]), left::namespaces(&self.rig, &netns)].concat());
+        for pod in pods.values().filter(|pod| !self.holds(pod)) {
+            self.rig.cri().remove_pod(&pod.sandbox.id).expect("remove a pod that was stopped");
+        }
+        let held: Vec<_> = living.iter().map(|pod| pod.file.clone()).collect();
+        drop(pods);
+        self.pods.lock().unwrap().retain(|_, pod| held.contains(&pod.file));
+        let vitals = self.vitals();
+        self.rests.push(vitals);
+    }
+
+    /// Pods that the engine has and the plan has not, or no longer: a kubelet removes them, again if need be.
+    fn give_up_strangers(&self) {
+        let pods = self.pods.lock().unwrap();
+        let elders: Vec<_> = pods.range(..crate::plan::ELDERS).map(|(_, pod)| &pod.sandbox.id).collect();
+        let last = self.rests.len() + 1 == crate::plan::TENTHS;
+        for id in self.rig.cri().list_pods() {
+            let known = pods.values().find(|pod| pod.sandbox.id == id);
+            if last || (!elders.contains(&&id) && known.is_none_or(|pod| self.holds(pod))) {
+                known.iter().for_each(|pod| self.vows.release(&self.pin(pod)));
+                eventually("the pod is removed", || self.rig.cri().remove_pod(&id).ok());
+            }
+        }
+    }
+
+    /// Files of network namespaces that the engine itself has forgotten when it was killed: an administrator removes them.
+    fn collect_leaks(&mut self) {
+        let pods = self.pods.lock().unwrap();
+        let known: Vec<_> = pods.values().map(|pod| pod.file.rsplit('/').next().unwrap_or_default()).collect();
+        let entries = std::fs::read_dir(self.rig.path(NETNS)).expect("the engine's files").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        for name in names.filter(|name| !name.starts_with("berth-") && !known.contains(&name.as_str())) {
+            self.rig.run("ip", &["netns", "delete", &name]).expect("remove what the engine has forgotten");
+            self.leaked += 1;
+        }
+    }
+
+    pub(crate) fn vitals(&self) -> Vitals {
+        Vitals::of(&PathBuf::from(format!("/proc/{}", self.daemon())))
+    }
+
+    pub(crate) fn figures(&self) -> String {
+        let (failed, looks) = (self.failed.load(Ordering::Relaxed), self.vows.looks());
+        format!("{looks} looks at living pins, {failed} calls failed, the engine forgot {} namespaces", self.leaked)
+    }
+
+    /// What all daemons of this node have said.
+    pub(crate) fn daemons_said(&self) -> String {
+        format!("{}{}", self.said, self.daemon.as_ref().map(Process::log).unwrap_or_default())
+    }
+}
+
+/// Sends the signal after a while. The process is not waited for before the thread is, so the number stays its own.
+fn end(pid: Pid, signal: Signal, after: Moment) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_micros(after.into()));
+        kill(pid, signal).expect("it runs");
+    })
+}
