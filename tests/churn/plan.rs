@@ -155,8 +155,18 @@ impl Planner<'_> {
         if self.born < ELDERS || (room && (self.known.len() == ELDERS || self.numbers.percent(40))) {
             self.run();
         } else {
-            let at = self.numbers.below(self.known.len());
+            let at = self.pick();
             self.act(at);
+        }
+    }
+
+    /// One of those that are known, and not too often an elder.
+    fn pick(&mut self) -> usize {
+        let others = self.known.len() - ELDERS;
+        if others == 0 || self.numbers.percent(10) {
+            self.numbers.below(ELDERS)
+        } else {
+            ELDERS + self.numbers.below(others)
         }
     }
 

@@ -13,7 +13,7 @@ use tonic::Status;
 
 use crate::ambush::Ambush;
 use crate::left;
-use crate::plan::{Action, By, Moment};
+use crate::plan::{Action, By, ELDERS, Moment, TENTHS};
 use crate::rig::berth::await_synchronized;
 use crate::rig::containerd::{SHIMMED, VM, WRAPPED};
 use crate::rig::cri::{Cri, Pod as Wanted, Sandbox};
@@ -39,6 +39,8 @@ struct Pod {
     wrapped: bool,
     /// Its sandbox's process was killed.
     dead: bool,
+    /// Its containers since the last rest.
+    containers: Vec<String>,
     /// A task in its network that the engine knows nothing of.
     task: Option<Process>,
 }
@@ -57,7 +59,10 @@ pub(crate) struct RealNode {
     ambushed: bool,
     containers: AtomicUsize,
     failed: AtomicUsize,
-    leaked: usize,
+    /// The engine has ended since the last rest.
+    engine_ended: bool,
+    /// What it has left behind by that: files of network namespaces, and processes.
+    forgotten: Vec<String>,
     said: String,
     vows: Vows,
     pub(crate) rests: Vec<Vitals>,
@@ -78,7 +83,8 @@ impl RealNode {
             ambushed: false,
             containers: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
-            leaked: 0,
+            engine_ended: false,
+            forgotten: Vec::new(),
             said: String::new(),
             vows: Vows::watch(),
             rests: Vec::new(),
@@ -149,7 +155,8 @@ impl RealNode {
         let file =
             self.call("ask for a pod", false, |cri| Ok(cri.sandbox_state(&sandbox.id).netns))?.expect("its file");
         let netns = self.rig.netns_of_file(&file).expect("the engine's file leads to a namespace");
-        let pod = Pod { sandbox, file, netns, wrapped: handler == WRAPPED, dead: false, task: None };
+        let pod =
+            Pod { sandbox, file, netns, wrapped: handler == WRAPPED, dead: false, containers: Vec::new(), task: None };
         if by == By::Interposer || self.is_watched() {
             self.vow(&pod);
         }
@@ -161,10 +168,11 @@ impl RealNode {
         self.daemon.is_some() && self.daemon_ends.is_none() && self.engine_ends.is_none()
     }
 
-    fn create(&self, pod: Pod, by: By) -> Pod {
+    fn create(&self, mut pod: Pod, by: By) -> Pod {
         let excused = pod.dead || (by == By::Interposer && self.ambushed);
         let name = format!("c{}", self.containers.fetch_add(1, Ordering::Relaxed));
         let created = self.call("create a container", excused, |cri| cri.create_container(&pod.sandbox, &name, IDLE));
+        pod.containers.extend(created.clone());
         let started = |id: &String| self.call("start a container", excused, |cri| cri.start_container(id)).is_some();
         if let Some(id) = created.filter(started)
             && (pod.wrapped || self.is_watched())
@@ -248,6 +256,7 @@ impl RealNode {
             Action::EngineReturns => {
                 self.engine_ends.take().unwrap().join().expect("the engine was ended");
                 self.rig.revive_engine();
+                self.engine_ended = true;
                 self.caught_up();
             }
             Action::Rest => self.rest(),
@@ -284,30 +293,28 @@ impl RealNode {
     /// see to that.
     fn rest(&mut self) {
         self.give_up_strangers();
+        self.remove_containers();
         left::age(&self.rig);
         self.rig.restart_engine(Signal::SIGTERM);
         self.caught_up();
-        self.collect_leaks();
-        let pods = self.pods.lock().unwrap();
-        let living: Vec<_> = pods.values().filter(|pod| self.holds(pod)).collect();
-        let ids: Vec<_> = living.iter().map(|pod| pod.sandbox.id.as_str()).collect();
-        let netns: Vec<_> = living.iter().map(|pod| pod.netns).collect();
+        let (over, living): (BTreeMap<_, _>, _) =
+            std::mem::take(self.pods.get_mut().unwrap()).into_iter().partition(|(_, pod)| !self.holds(pod));
+        let netns: Vec<_> = living.values().map(|pod| pod.netns).collect();
+        self.clear_up(&living);
+        let ids: Vec<_> = living.values().map(|pod| pod.sandbox.id.as_str()).collect();
         assert_goes(|| [left::wrong(&self.rig, &ids, &[]), left::namespaces(&self.rig, &netns)].concat());
-        for pod in pods.values().filter(|pod| !self.holds(pod)) {
+        for pod in over.values() {
             self.rig.cri().remove_pod(&pod.sandbox.id).expect("remove a pod that was stopped");
         }
-        let held: Vec<_> = living.iter().map(|pod| pod.file.clone()).collect();
-        drop(pods);
-        self.pods.lock().unwrap().retain(|_, pod| held.contains(&pod.file));
-        let vitals = self.vitals();
-        self.rests.push(vitals);
+        *self.pods.get_mut().unwrap() = living;
+        self.rests.push(self.vitals());
     }
 
     /// Pods that the engine has and the plan has not, or no longer: a kubelet removes them, again if need be.
     fn give_up_strangers(&self) {
         let pods = self.pods.lock().unwrap();
-        let elders: Vec<_> = pods.range(..crate::plan::ELDERS).map(|(_, pod)| &pod.sandbox.id).collect();
-        let last = self.rests.len() + 1 == crate::plan::TENTHS;
+        let elders: Vec<_> = pods.range(..ELDERS).map(|(_, pod)| &pod.sandbox.id).collect();
+        let last = self.rests.len() + 1 == TENTHS;
         for id in self.rig.cri().list_pods() {
             let known = pods.values().find(|pod| pod.sandbox.id == id);
             if last || (!elders.contains(&&id) && known.is_none_or(|pod| self.holds(pod))) {
@@ -317,15 +324,30 @@ impl RealNode {
         }
     }
 
-    /// Files of network namespaces that the engine itself has forgotten when it was killed: an administrator removes them.
-    fn collect_leaks(&mut self) {
-        let pods = self.pods.lock().unwrap();
-        let known: Vec<_> = pods.values().map(|pod| pod.file.rsplit('/').next().unwrap_or_default()).collect();
+    /// So that what the daemon is told at a rest is always as much.
+    fn remove_containers(&mut self) {
+        for id in self.pods.get_mut().unwrap().values_mut().flat_map(|pod| std::mem::take(&mut pod.containers)) {
+            eventually("a container is removed", || self.rig.cri().remove_container(&id).ok());
+        }
+    }
+
+    /// An engine that ends in the middle of something leaves files of namespaces and processes in them that it has
+    /// forgotten. As long as they are there berth keeps what they need; an administrator removes them.
+    fn clear_up(&mut self, living: &BTreeMap<usize, Pod>) {
+        if !std::mem::take(&mut self.engine_ended) {
+            return;
+        }
+        let known: Vec<_> = living.values().map(|pod| pod.file.rsplit('/').next().unwrap_or_default()).collect();
         let entries = std::fs::read_dir(self.rig.path(NETNS)).expect("the engine's files").flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         for name in names.filter(|name| !name.starts_with("berth-") && !known.contains(&name.as_str())) {
-            self.rig.run("ip", &["netns", "delete", &name]).expect("remove what the engine has forgotten");
-            self.leaked += 1;
+            self.rig.run("ip", &["netns", "delete", &name]).expect("remove a file of a namespace");
+            self.forgotten.push(name);
+        }
+        let kept: Vec<_> = living.values().map(|pod| pod.netns).chain([self.rig.netns_of_node()]).collect();
+        for (pid, line) in self.rig.tasks_outside(&kept) {
+            // One that was about to end was not forgotten.
+            self.forgotten.extend(self.rig.run("kill", &["-9", &pid.to_string()]).map(|_| line));
         }
     }
 
@@ -335,7 +357,8 @@ impl RealNode {
 
     pub(crate) fn figures(&self) -> String {
         let (failed, looks) = (self.failed.load(Ordering::Relaxed), self.vows.looks());
-        format!("{looks} looks at living pins, {failed} calls failed, the engine forgot {} namespaces", self.leaked)
+        let forgotten = &self.forgotten;
+        format!("{looks} looks at living pins, {failed} calls failed, the engine has forgotten {forgotten:?}")
     }
 
     /// What all daemons of this node have said.
