@@ -15,11 +15,12 @@ use crate::plan::Moment;
 /// What berth is called when it is one.
 const NAMES: [&str; 2] = ["berth-runc", "containerd-shim-berth-runc-v2"];
 
-/// Lies in wait until it is dropped, or has killed one.
+/// Lies in wait until it is over, or has killed one.
 #[derive(Debug)]
 pub(crate) struct Ambush {
     over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    /// Whether it has.
+    thread: JoinHandle<bool>,
 }
 
 impl Ambush {
@@ -33,24 +34,21 @@ impl Ambush {
                 if let Some(pid) = find(&node) {
                     std::thread::sleep(Duration::from_micros(moment.into()));
                     // It is its delegate by now, or gone, where the moment was late.
-                    if is_interposer(pid, &node) {
-                        kill(pid, Signal::SIGKILL).ok();
-                        return;
+                    if is_interposer(pid, &node) && kill(pid, Signal::SIGKILL).is_ok() {
+                        return true;
                     }
                 }
                 std::thread::yield_now();
             }
+            false
         });
-        Self { over, thread: Some(thread) }
+        Self { over, thread }
     }
-}
 
-impl Drop for Ambush {
-    fn drop(&mut self) {
+    /// Ends it; whether it has killed one.
+    pub(crate) fn lift(self) -> bool {
         self.over.store(true, Ordering::Relaxed);
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            eprintln!("churn: the thread that kills an interposer panicked");
-        }
+        self.thread.join().expect("the thread that kills an interposer")
     }
 }
 

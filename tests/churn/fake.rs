@@ -28,7 +28,7 @@ fn churn(name: &'static str, daemon_dies: bool) {
         }
         let rests = node.rests.take();
         assert_eq!(rests.len(), TENTHS);
-        run.say(&format!("{} looks at living pins; {}", node.vows.looks(), said(&rests, fresh)));
+        run.say(&format!("{}; {}", node.figures(), said(&rests, fresh)));
         if !daemon_dies {
             assert_flat(&rests);
         }

@@ -58,7 +58,9 @@ pub(crate) struct Node {
     /// The daemon is about to end: what it is asked may fail.
     doomed: Cell<bool>,
     pods: RefCell<BTreeMap<usize, Pod>>,
-    pub(crate) vows: Vows,
+    vows: Vows,
+    interposers_killed: Cell<usize>,
+    daemons: Cell<usize>,
     pub(crate) rests: RefCell<Vec<Vitals>>,
 }
 
@@ -75,6 +77,8 @@ impl Node {
             doomed: Cell::new(false),
             pods: RefCell::default(),
             vows: Vows::watch(),
+            interposers_killed: Cell::new(0),
+            daemons: Cell::new(0),
             rests: RefCell::default(),
         };
         node.start_daemon().await;
@@ -121,7 +125,7 @@ impl Node {
 
     async fn run(&self, mut pod: Pod, heard: bool, killed: Option<Moment>) -> Option<Pod> {
         if pod.by == By::Interposer {
-            let created = interposer::create(&pod, What::Sandbox, killed).await;
+            let created = self.interpose(&pod, What::Sandbox, killed).await;
             if killed.is_some() {
                 pod.sandbox_dies();
                 pod.engine_lets_go();
@@ -155,9 +159,15 @@ impl Node {
             }
         }
         if by == By::Interposer {
-            interposer::create(&pod, What::Container, killed).await;
+            self.interpose(&pod, What::Container, killed).await;
         }
         pod
+    }
+
+    async fn interpose(&self, pod: &Pod, what: What, killed: Option<Moment>) -> bool {
+        let created = interposer::create(pod, what, killed).await;
+        self.interposers_killed.set(self.interposers_killed.get() + usize::from(!created));
+        created
     }
 
     /// The engine lets go of the pod, unless it had before, and tells of it.
@@ -225,6 +235,7 @@ impl Node {
         command.args(["nri", "--socket", SOCKET]).env("BERTH_LOG", "info");
         let child = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
         self.daemon.replace(Some(Daemon { child, end: None }));
+        self.daemons.set(self.daemons.get() + 1);
         self.meet().await;
     }
 
@@ -286,6 +297,11 @@ impl Node {
             tokio::time::sleep(POLL).await;
         }
         self.rests.borrow_mut().push(self.vitals());
+    }
+
+    pub(crate) fn figures(&self) -> String {
+        let (looks, daemons, killed) = (self.vows.looks(), self.daemons.get(), self.interposers_killed.get());
+        format!("{daemons} daemons, {killed} interposers killed, {looks} looks at living pins")
     }
 
     pub(crate) fn vitals(&self) -> Vitals {

@@ -59,6 +59,9 @@ pub(crate) struct RealNode {
     ambushed: bool,
     containers: AtomicUsize,
     failed: AtomicUsize,
+    interposers_killed: usize,
+    daemons: usize,
+    engines: usize,
     /// The engine has ended since the last rest.
     engine_ended: bool,
     /// What it has left behind by that: files of network namespaces, and processes.
@@ -83,6 +86,9 @@ impl RealNode {
             ambushed: false,
             containers: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
+            interposers_killed: 0,
+            daemons: 1,
+            engines: 1,
             engine_ended: false,
             forgotten: Vec::new(),
             said: String::new(),
@@ -107,6 +113,7 @@ impl RealNode {
                     actions.iter().map(|action| scope.spawn(move || node.act_on_pod(*action))).collect();
                 threads.into_iter().for_each(|thread| thread.join().expect("an action"));
             });
+            self.interposers_killed += ambushes.into_iter().map(Ambush::lift).filter(|killed| *killed).count();
         }
         self.vows.assert_kept();
     }
@@ -257,6 +264,7 @@ impl RealNode {
                 self.engine_ends.take().unwrap().join().expect("the engine was ended");
                 self.rig.revive_engine();
                 self.engine_ended = true;
+                self.engines += 1;
                 self.caught_up();
             }
             Action::Rest => self.rest(),
@@ -275,6 +283,7 @@ impl RealNode {
         self.said += &daemon.log();
         self.daemon = Some(self.rig.berth().launch_as("berth"));
         self.told = 0;
+        self.daemons += 1;
         self.caught_up();
     }
 
@@ -356,9 +365,12 @@ impl RealNode {
     }
 
     pub(crate) fn figures(&self) -> String {
+        let Self { daemons, engines, interposers_killed, forgotten, .. } = self;
         let (failed, looks) = (self.failed.load(Ordering::Relaxed), self.vows.looks());
-        let forgotten = &self.forgotten;
-        format!("{looks} looks at living pins, {failed} calls failed, the engine has forgotten {forgotten:?}")
+        format!(
+            "{daemons} daemons, {engines} engines, {interposers_killed} interposers killed, {failed} calls failed, \
+             {looks} looks at living pins, the engine has forgotten {forgotten:?}"
+        )
     }
 
     /// What all daemons of this node have said.
