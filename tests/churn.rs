@@ -28,6 +28,8 @@ mod plan;
 mod real;
 #[path = "churn/real_node.rs"]
 mod real_node;
+#[path = "churn/real_rest.rs"]
+mod real_rest;
 #[path = "churn/run.rs"]
 mod run;
 #[path = "churn/space.rs"]

@@ -12,13 +12,11 @@ use nix::unistd::Pid;
 use tonic::Status;
 
 use crate::ambush::Ambush;
-use crate::left;
-use crate::plan::{Action, By, ELDERS, Moment, TENTHS};
+use crate::plan::{Action, By, Moment};
 use crate::rig::berth::await_synchronized;
 use crate::rig::containerd::{SHIMMED, VM, WRAPPED};
-use crate::rig::cri::{Cri, Pod as Wanted, Sandbox};
+use crate::rig::cri::{Cri, Pod as Wanted, Sandbox, SandboxState};
 use crate::rig::engine::Engine;
-use crate::rig::holds::assert_goes;
 use crate::rig::process::Process;
 use crate::rig::read::{NetnsId, pin_path};
 use crate::rig::wait::{DEADLINE, eventually};
@@ -26,28 +24,25 @@ use crate::rig::{IDLE, Rig};
 use crate::vitals::Vitals;
 use crate::vows::Vows;
 
-/// The engine's own files.
-const NETNS: &str = "/run/netns";
-
 #[derive(Debug)]
-struct Pod {
-    sandbox: Sandbox,
+pub(crate) struct Pod {
+    pub(crate) sandbox: Sandbox,
     /// The engine's file, and what it leads to.
-    file: String,
-    netns: NetnsId,
+    pub(crate) file: String,
+    pub(crate) netns: NetnsId,
     /// An interposer has a part in each of its containers.
     wrapped: bool,
     /// Its sandbox's process was killed.
     dead: bool,
     /// Its containers since the last rest.
-    containers: Vec<String>,
+    pub(crate) containers: Vec<String>,
     /// A task in its network that the engine knows nothing of.
     task: Option<Process>,
 }
 
 #[derive(Debug)]
 pub(crate) struct RealNode {
-    pods: Mutex<BTreeMap<usize, Pod>>,
+    pub(crate) pods: Mutex<BTreeMap<usize, Pod>>,
     /// `None` while it is away.
     daemon: Option<Process>,
     /// How often this daemon was told of all pods.
@@ -63,13 +58,13 @@ pub(crate) struct RealNode {
     daemons: usize,
     engines: usize,
     /// The engine has ended since the last rest.
-    engine_ended: bool,
+    pub(crate) engine_ended: bool,
     /// What it has left behind by that: files of network namespaces, and processes.
-    forgotten: Vec<String>,
+    pub(crate) forgotten: Vec<String>,
     said: String,
-    vows: Vows,
+    pub(crate) vows: Vows,
     pub(crate) rests: Vec<Vitals>,
-    rig: Rig,
+    pub(crate) rig: Rig,
 }
 
 impl RealNode {
@@ -170,6 +165,10 @@ impl RealNode {
         Some(pod)
     }
 
+    fn state(&self, sandbox: &Sandbox) -> Option<SandboxState> {
+        self.call("ask for a pod", false, |cri| cri.ask_sandbox_state(&sandbox.id))
+    }
+
     /// A daemon is there, connected, and not about to end.
     fn is_watched(&self) -> bool {
         self.daemon.is_some() && self.daemon_ends.is_none() && self.engine_ends.is_none()
@@ -196,7 +195,7 @@ impl RealNode {
                 task.kill();
             }
             None => {
-                let pid = self.call("ask for a pod", false, |cri| Ok(cri.sandbox_state(&pod.sandbox.id).pid));
+                let pid = self.state(&pod.sandbox).map(|state| state.pid);
                 if let Some(pid) = pid.filter(|pid| *pid != 0) {
                     pod.dead = self.rig.run("kill", &["-9", &pid.to_string()]).is_ok();
                 }
@@ -216,7 +215,7 @@ impl RealNode {
         pod
     }
 
-    fn pin(&self, pod: &Pod) -> PathBuf {
+    pub(crate) fn pin(&self, pod: &Pod) -> PathBuf {
         self.rig.path(pin_path(&pod.sandbox.id))
     }
 
@@ -227,7 +226,7 @@ impl RealNode {
     }
 
     /// The engine has not let go of its network.
-    fn holds(&self, pod: &Pod) -> bool {
+    pub(crate) fn holds(&self, pod: &Pod) -> bool {
         self.rig.netns_of_file(&pod.file) == Some(pod.netns)
     }
 
@@ -288,75 +287,13 @@ impl RealNode {
     }
 
     /// The daemon has been told of all pods; those that the engine holds are pinned, and stay so.
-    fn caught_up(&mut self) {
+    pub(crate) fn caught_up(&mut self) {
         self.told += 1;
         await_synchronized(self.daemon.as_mut().expect("the daemon runs"), self.told);
         let listed = self.rig.cri().list_pods();
         let pods = self.pods.lock().unwrap();
         for pod in pods.values().filter(|pod| listed.contains(&pod.sandbox.id) && self.holds(pod)) {
             self.vow(pod);
-        }
-    }
-
-    /// Nothing may be left of pods that are over. The list of pods that a restarted engine sends is the last occasion to
-    /// see to that.
-    fn rest(&mut self) {
-        self.give_up_strangers();
-        self.remove_containers();
-        left::age(&self.rig);
-        self.rig.restart_engine(Signal::SIGTERM);
-        self.caught_up();
-        let (over, living): (BTreeMap<_, _>, _) =
-            std::mem::take(self.pods.get_mut().unwrap()).into_iter().partition(|(_, pod)| !self.holds(pod));
-        let netns: Vec<_> = living.values().map(|pod| pod.netns).collect();
-        self.clear_up(&living);
-        let ids: Vec<_> = living.values().map(|pod| pod.sandbox.id.as_str()).collect();
-        assert_goes(|| [left::wrong(&self.rig, &ids, &[]), left::namespaces(&self.rig, &netns)].concat());
-        for pod in over.values() {
-            self.rig.cri().remove_pod(&pod.sandbox.id).expect("remove a pod that was stopped");
-        }
-        *self.pods.get_mut().unwrap() = living;
-        self.rests.push(self.vitals());
-    }
-
-    /// Pods that the engine has and the plan has not, or no longer: a kubelet removes them, again if need be.
-    fn give_up_strangers(&self) {
-        let pods = self.pods.lock().unwrap();
-        let elders: Vec<_> = pods.range(..ELDERS).map(|(_, pod)| &pod.sandbox.id).collect();
-        let last = self.rests.len() + 1 == TENTHS;
-        for id in self.rig.cri().list_pods() {
-            let known = pods.values().find(|pod| pod.sandbox.id == id);
-            if last || (!elders.contains(&&id) && known.is_none_or(|pod| self.holds(pod))) {
-                known.iter().for_each(|pod| self.vows.release(&self.pin(pod)));
-                eventually("the pod is removed", || self.rig.cri().remove_pod(&id).ok());
-            }
-        }
-    }
-
-    /// So that what the daemon is told at a rest is always as much.
-    fn remove_containers(&mut self) {
-        for id in self.pods.get_mut().unwrap().values_mut().flat_map(|pod| std::mem::take(&mut pod.containers)) {
-            eventually("a container is removed", || self.rig.cri().remove_container(&id).ok());
-        }
-    }
-
-    /// An engine that ends in the middle of something leaves files of namespaces and processes in them that it has
-    /// forgotten. As long as they are there berth keeps what they need; an administrator removes them.
-    fn clear_up(&mut self, living: &BTreeMap<usize, Pod>) {
-        if !std::mem::take(&mut self.engine_ended) {
-            return;
-        }
-        let known: Vec<_> = living.values().map(|pod| pod.file.rsplit('/').next().unwrap_or_default()).collect();
-        let entries = std::fs::read_dir(self.rig.path(NETNS)).expect("the engine's files").flatten();
-        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        for name in names.filter(|name| !name.starts_with("berth-") && !known.contains(&name.as_str())) {
-            self.rig.run("ip", &["netns", "delete", &name]).expect("remove a file of a namespace");
-            self.forgotten.push(name);
-        }
-        let kept: Vec<_> = living.values().map(|pod| pod.netns).chain([self.rig.netns_of_node()]).collect();
-        for (pid, line) in self.rig.tasks_outside(&kept) {
-            // One that was about to end was not forgotten.
-            self.forgotten.extend(self.rig.run("kill", &["-9", &pid.to_string()]).map(|_| line));
         }
     }
 
