@@ -21,12 +21,12 @@ fn churn(name: &'static str, daemon_dies: bool) {
     let _keep = Keep(&run);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let node = Node::start().await;
+        let mut node = Node::start().await;
         let fresh = node.vitals();
         for burst in run.bursts(WIDTH) {
             node.act(&run.plan[burst]).await;
         }
-        let rests = node.rests.take();
+        let rests = std::mem::take(&mut node.rests);
         assert_eq!(rests.len(), TENTHS);
         run.say(&format!("{}; {}", node.figures(), said(&rests, fresh)));
         if !daemon_dies {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,8 @@ use crate::vows::Vows;
 const SOCKET: &str = "/run/nri.sock";
 /// What anything that has to come may take.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Blocking threads of an event loop end when they had nothing to do for ten seconds (tokio's keep-alive).
+/// How many pods a daemon can be at: as many as it has threads for what waits.
+const AT_ONCE: usize = 4;
 const POLL: Duration = Duration::from_millis(5);
 
 /// Waits until `condition` gives something.
@@ -52,16 +52,18 @@ struct Daemon {
 pub(crate) struct Node {
     place: Place,
     /// `None` while the engine is away.
-    runtime: RefCell<Option<FakeRuntime>>,
-    session: RefCell<Option<Rc<Session>>>,
-    daemon: RefCell<Option<Daemon>>,
+    runtime: Option<FakeRuntime>,
+    session: Option<Session>,
+    daemon: Option<Daemon>,
     /// The daemon is about to end: what it is asked may fail.
-    doomed: Cell<bool>,
+    doomed: bool,
     pods: RefCell<BTreeMap<usize, Pod>>,
     vows: Vows,
     interposers_killed: Cell<usize>,
-    daemons: Cell<usize>,
-    pub(crate) rests: RefCell<Vec<Vitals>>,
+    /// Since the last rest: killed processes, and pods that an interposer has pinned and the daemon was not told of.
+    excuses: Cell<usize>,
+    daemons: usize,
+    pub(crate) rests: Vec<Vitals>,
 }
 
 impl Node {
@@ -69,30 +71,32 @@ impl Node {
     pub(crate) async fn start() -> Self {
         fs::create_dir(NETNS).unwrap();
         interposer::install();
-        let node = Self {
+        let mut node = Self {
             place: Place::new(std::process::id()),
-            runtime: RefCell::new(Some(FakeRuntime::listen(Path::new(SOCKET)))),
-            session: RefCell::default(),
-            daemon: RefCell::default(),
-            doomed: Cell::new(false),
+            runtime: Some(FakeRuntime::listen(Path::new(SOCKET))),
+            session: None,
+            daemon: None,
+            doomed: false,
             pods: RefCell::default(),
             vows: Vows::watch(),
             interposers_killed: Cell::new(0),
-            daemons: Cell::new(0),
-            rests: RefCell::default(),
+            excuses: Cell::new(0),
+            daemons: 0,
+            rests: Vec::new(),
         };
         node.start_daemon().await;
         node
     }
 
     /// Has the actions happen, all at the same time.
-    pub(crate) async fn act(&self, actions: &[Action]) {
+    pub(crate) async fn act(&mut self, actions: &[Action]) {
         if let [action] = actions
             && action.pod().is_none()
         {
             self.trouble(*action).await;
         } else {
-            futures::future::join_all(actions.iter().map(|action| self.act_on_pod(*action))).await;
+            let node = &*self;
+            futures::future::join_all(actions.iter().map(|action| node.act_on_pod(*action))).await;
         }
         self.vows.assert_kept();
     }
@@ -134,9 +138,11 @@ impl Node {
             assert!(created);
             self.vow(&pod);
         }
-        if heard && self.tell(Event::RunPodSandbox, &pod).await {
+        let told = heard && self.tell(Event::RunPodSandbox, &pod).await;
+        if told {
             self.vow(&pod);
         }
+        self.excuse(usize::from(!told && pod.by == By::Interposer));
         Some(pod)
     }
 
@@ -147,7 +153,7 @@ impl Node {
     }
 
     async fn create(&self, pod: Pod, by: By, killed: Option<Moment>) -> Pod {
-        if let Some(session) = self.session() {
+        if let Some(session) = &self.session {
             match session.create_container(pod.message(), pod.container()).await {
                 Ok(answer) => {
                     let given = answer.adjust.linux.namespaces.first().map(|namespace| namespace.path.clone());
@@ -155,7 +161,7 @@ impl Node {
                     assert_eq!(answer.adjust.annotations.get("ocid/sandbox_id"), Some(&pod.id));
                     self.vow(&pod);
                 }
-                Err(error) => assert!(self.doomed.get(), "a container of {} was refused: {error}", pod.id),
+                Err(error) => assert!(self.doomed, "a container of {} was refused: {error}", pod.id),
             }
         }
         if by == By::Interposer {
@@ -167,7 +173,12 @@ impl Node {
     async fn interpose(&self, pod: &Pod, what: What, killed: Option<Moment>) -> bool {
         let created = interposer::create(pod, what, killed).await;
         self.interposers_killed.set(self.interposers_killed.get() + usize::from(!created));
+        self.excuse(usize::from(!created));
         created
+    }
+
+    fn excuse(&self, number: usize) {
+        self.excuses.set(self.excuses.get() + number);
     }
 
     /// The engine lets go of the pod, unless it had before, and tells of it.
@@ -179,7 +190,7 @@ impl Node {
             self.vows.release(&pod.pin());
         }
         // In either order: engines differ in it, and berth relies on neither.
-        if pod.netns.1 % 2 == 0 {
+        if pod.netns.1.is_multiple_of(2) {
             pod.engine_lets_go();
         }
         if heard {
@@ -189,25 +200,24 @@ impl Node {
         pod
     }
 
-    fn session(&self) -> Option<Rc<Session>> {
-        self.session.borrow().clone()
-    }
-
     /// Whether the plugin has answered.
     async fn tell(&self, event: Event, pod: &Pod) -> bool {
-        let Some(session) = self.session() else { return false };
+        let Some(session) = &self.session else { return false };
         match session.event(event, Some(pod.message()), None).await {
             Ok(()) => true,
             Err(error) => {
-                assert!(self.doomed.get(), "{event} of {}: {error}", pod.id);
+                assert!(self.doomed, "{event} of {}: {error}", pod.id);
                 false
             }
         }
     }
 
-    async fn trouble(&self, action: Action) {
+    async fn trouble(&mut self, action: Action) {
         match action {
-            Action::Collect { killed } => interposer::collect(killed).await,
+            Action::Collect { killed } => {
+                interposer::collect(killed).await;
+                self.excuse(usize::from(killed.is_some()));
+            }
             Action::KillDaemon { after } => self.doom(Signal::SIGKILL, after),
             Action::EndDaemon { after } => self.doom(Signal::SIGTERM, after),
             Action::StartDaemon => {
@@ -216,12 +226,12 @@ impl Node {
             }
             // At once: what it is in the middle of, is up to a real one.
             Action::EngineGoes { .. } => {
-                self.session.take();
-                self.runtime.take();
+                self.session = None;
+                self.runtime = None;
                 fs::remove_file(SOCKET).unwrap();
             }
             Action::EngineReturns => {
-                self.runtime.replace(Some(FakeRuntime::listen(Path::new(SOCKET))));
+                self.runtime = Some(FakeRuntime::listen(Path::new(SOCKET)));
                 self.meet().await;
             }
             Action::Rest => self.rest().await,
@@ -229,78 +239,85 @@ impl Node {
         }
     }
 
-    async fn start_daemon(&self) {
+    async fn start_daemon(&mut self) {
         let log = fs::File::options().create(true).append(true).open(log()).unwrap();
         let mut command = Command::new(binary());
         command.args(["nri", "--socket", SOCKET]).env("BERTH_LOG", "info");
         let child = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
-        self.daemon.replace(Some(Daemon { child, end: None }));
-        self.daemons.set(self.daemons.get() + 1);
+        self.daemon = Some(Daemon { child, end: None });
+        self.daemons += 1;
         self.meet().await;
     }
 
     /// The plugin registers, is told of all pods, and pins those that are not pinned.
-    async fn meet(&self) {
-        let session = {
-            let runtime = self.runtime.borrow();
-            let meeting = runtime.as_ref().unwrap().accept(Profile::containerd_2_3());
-            tokio::time::timeout(LIMIT, meeting).await.expect("the plugin registers")
-        };
+    async fn meet(&mut self) {
+        let meeting = self.runtime.as_ref().expect("the engine is there").accept(Profile::containerd_2_3());
+        let session = tokio::time::timeout(LIMIT, meeting).await.expect("the plugin registers");
         session.configure().await.unwrap();
-        let pods = self.pods.borrow();
-        let held: Vec<_> = pods.values().filter(|pod| pod.file.is_some()).collect();
-        session.synchronize(held.iter().map(|pod| pod.message()).collect(), Vec::new()).await.unwrap();
-        for pod in held {
-            eventually("a pod that runs is pinned", || (netns_id(pod.pin()) == Some(pod.netns)).then_some(())).await;
-            self.vow(pod);
+        let (held, messages): (Vec<_>, _) = self.held().map(|pod| ((pod.pin(), pod.netns), pod.message())).unzip();
+        session.synchronize(messages, Vec::new()).await.unwrap();
+        for (pin, netns) in held {
+            eventually("a pod that runs is pinned", || (netns_id(&pin) == Some(netns)).then_some(())).await;
+            self.vows.take(&pin, netns);
         }
-        self.session.replace(Some(Rc::new(session)));
+        self.session = Some(session);
+    }
+
+    /// The pods whose network the engine keeps.
+    fn held(&mut self) -> impl Iterator<Item = &Pod> {
+        self.pods.get_mut().values().filter(|pod| pod.file.is_some())
     }
 
     fn pid(&self) -> Pid {
-        Pid::from_raw(self.daemon.borrow().as_ref().unwrap().child.id().cast_signed())
+        Pid::from_raw(self.daemon.as_ref().expect("the daemon runs").child.id().cast_signed())
     }
 
     /// Its end comes while other things happen.
-    fn doom(&self, signal: Signal, after: Moment) {
-        self.doomed.set(true);
+    fn doom(&mut self, signal: Signal, after: Moment) {
+        self.doomed = true;
+        self.excuse(AT_ONCE);
         let pid = self.pid();
         // It is not waited for before this thread is, so the number stays its own.
         let end = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_micros(after.into()));
             kill(pid, signal).unwrap();
         });
-        self.daemon.borrow_mut().as_mut().unwrap().end = Some(end);
+        self.daemon.as_mut().expect("the daemon runs").end = Some(end);
     }
 
-    async fn daemon_has_ended(&self) {
+    async fn daemon_has_ended(&mut self) {
         let mut daemon = self.daemon.take().unwrap();
         daemon.end.take().unwrap().join().unwrap();
         eventually("the daemon ends", || daemon.child.try_wait().unwrap()).await;
-        self.session.take();
-        self.doomed.set(false);
+        self.session = None;
+        self.doomed = false;
     }
 
-    /// Nothing may be left of pods that are over; the runtime's list of pods is the last occasion to see to that.
-    async fn rest(&self) {
+    /// Nothing may be left of pods that are over. What a killed process was at, and what the daemon was not told of, may
+    /// wait for the next occasion, which is the list of pods that a runtime sends when it is met again.
+    async fn rest(&mut self) {
+        let excused = self.excuses.take();
+        self.await_right(|wrong| left::is_excused(wrong, excused)).await;
         left::age(&self.place);
-        self.session.take();
+        self.session = None;
         self.meet().await;
-        let pods = self.pods.borrow();
-        let living: Vec<_> = pods.values().filter(|pod| pod.file.is_some()).collect();
-        let ids: Vec<_> = living.iter().map(|pod| pod.id.as_str()).collect();
-        let netns: Vec<_> = living.iter().map(|pod| pod.netns).collect();
-        let wrong = || [left::wrong(&self.place, &ids, &[]), left::namespaces(&self.place, &netns)].concat();
+        self.await_right(<[_]>::is_empty).await;
+        self.rests.push(self.vitals());
+    }
+
+    /// Waits until what is wrong on the node may be so.
+    async fn await_right(&mut self, may_be: impl Fn(&[String]) -> bool) {
+        let (ids, netns): (Vec<_>, Vec<_>) = self.held().map(|pod| (pod.id.clone(), pod.netns)).unzip();
+        let wrong = || [left::wrong(&self.place, &ids), left::namespaces(&self.place, &netns)].concat();
         let deadline = Instant::now() + LIMIT;
-        while !wrong().is_empty() {
+        while !may_be(&wrong()) {
             assert!(Instant::now() < deadline, "{LIMIT:?} after everything has ended: {:#?}", wrong());
             tokio::time::sleep(POLL).await;
         }
-        self.rests.borrow_mut().push(self.vitals());
     }
 
     pub(crate) fn figures(&self) -> String {
-        let (looks, daemons, killed) = (self.vows.looks(), self.daemons.get(), self.interposers_killed.get());
+        let (looks, daemons, killed) = (self.vows.looks(), self.daemons, self.interposers_killed.get());
         format!("{daemons} daemons, {killed} interposers killed, {looks} looks at living pins")
     }
 

@@ -8,7 +8,7 @@ use crate::rig::wait::within;
 use crate::run::{Run, assert_calm, assert_flat, pods};
 
 const LANE: Lane =
-    Lane { pods: 0, at_once: 8, daemon_dies: false, troubles: 4, unheard: 0, short: 3_000, long: 400_000 };
+    Lane { pods: 0, at_once: 8, daemon_dies: false, troubles: 4, unheard: 0, short: 1_000, long: 400_000 };
 /// Without `BERTH_CHURN_REAL`.
 const FEW: usize = 20;
 /// How many things happen to pods at the same time.

@@ -30,6 +30,7 @@ pub(crate) struct Pod {
     /// The engine's file, and what it leads to.
     pub(crate) file: String,
     pub(crate) netns: NetnsId,
+    by: By,
     /// An interposer has a part in each of its containers.
     wrapped: bool,
     /// Its sandbox's process was killed.
@@ -131,7 +132,7 @@ impl RealNode {
             (Action::Remove { .. }, Some(mut pod)) => {
                 self.vows.release(&self.pin(&pod));
                 pod.task = None;
-                self.call("remove a pod", false, |cri| cri.remove_pod(&pod.sandbox.id));
+                self.call("remove a pod", self.is_ambushed(pod.by), |cri| cri.remove_pod(&pod.sandbox.id));
                 Some(pod)
             }
             (other, Some(_)) => panic!("{other:?} is no pod's"),
@@ -142,23 +143,30 @@ impl RealNode {
     fn run(&self, number: usize, by: By, given_up: bool) -> Option<Pod> {
         let handler = match by {
             By::Plugin => VM,
-            By::Interposer if number % 2 == 0 => WRAPPED,
+            By::Interposer if number.is_multiple_of(2) => WRAPPED,
             By::Interposer => SHIMMED,
         };
         let wanted = Wanted::new(&format!("p{number}"), handler);
-        let sandbox = self.call("run a pod", by == By::Interposer && self.ambushed, |cri| {
-            cri.run_pod(&wanted, self.rig.cgroup_parent())
-        })?;
+        let sandbox =
+            self.call("run a pod", self.is_ambushed(by), |cri| cri.run_pod(&wanted, self.rig.cgroup_parent()))?;
         if given_up {
-            self.call("remove a pod", false, |cri| cri.remove_pod(&sandbox.id));
+            self.call("remove a pod", self.is_ambushed(by), |cri| cri.remove_pod(&sandbox.id));
             return None;
         }
         // The engine may be gone again: then it is asked when it is back.
         let file =
             self.call("ask for a pod", false, |cri| Ok(cri.sandbox_state(&sandbox.id).netns))?.expect("its file");
         let netns = self.rig.netns_of_file(&file).expect("the engine's file leads to a namespace");
-        let pod =
-            Pod { sandbox, file, netns, wrapped: handler == WRAPPED, dead: false, containers: Vec::new(), task: None };
+        let pod = Pod {
+            sandbox,
+            file,
+            netns,
+            by,
+            wrapped: handler == WRAPPED,
+            dead: false,
+            containers: Vec::new(),
+            task: None,
+        };
         if by == By::Interposer || self.is_watched() {
             self.vow(&pod);
         }
@@ -169,13 +177,18 @@ impl RealNode {
         self.call("ask for a pod", false, |cri| cri.ask_sandbox_state(&sandbox.id))
     }
 
+    /// Whatever the engine has an interposer do may fail: the next one that comes by is killed.
+    fn is_ambushed(&self, by: By) -> bool {
+        self.ambushed && by == By::Interposer
+    }
+
     /// A daemon is there, connected, and not about to end.
     fn is_watched(&self) -> bool {
         self.daemon.is_some() && self.daemon_ends.is_none() && self.engine_ends.is_none()
     }
 
     fn create(&self, mut pod: Pod, by: By) -> Pod {
-        let excused = pod.dead || (by == By::Interposer && self.ambushed);
+        let excused = pod.dead || self.is_ambushed(by);
         let name = format!("c{}", self.containers.fetch_add(1, Ordering::Relaxed));
         let created = self.call("create a container", excused, |cri| cri.create_container(&pod.sandbox, &name, IDLE));
         pod.containers.extend(created.clone());
@@ -211,7 +224,7 @@ impl RealNode {
         if pod.task.is_none() {
             self.vows.release(&self.pin(&pod));
         }
-        self.call("stop a pod", false, |cri| cri.stop_pod(&pod.sandbox.id));
+        self.call("stop a pod", self.is_ambushed(pod.by), |cri| cri.stop_pod(&pod.sandbox.id));
         pod
     }
 

@@ -26,8 +26,8 @@ impl RealNode {
             std::mem::take(self.pods.get_mut().unwrap()).into_iter().partition(|(_, pod)| !self.holds(pod));
         let netns: Vec<_> = living.values().map(|pod| pod.netns).collect();
         self.clear_up(&living);
-        let ids: Vec<_> = living.values().map(|pod| pod.sandbox.id.as_str()).collect();
-        assert_goes(|| [left::wrong(&self.rig, &ids, &[]), left::namespaces(&self.rig, &netns)].concat());
+        let ids: Vec<_> = living.values().map(|pod| pod.sandbox.id.clone()).collect();
+        assert_goes(|| [left::wrong(&self.rig, &ids), left::namespaces(&self.rig, &netns)].concat());
         for pod in over.values() {
             self.rig.cri().remove_pod(&pod.sandbox.id).expect("remove a pod that was stopped");
         }
