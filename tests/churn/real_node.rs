@@ -58,6 +58,8 @@ pub(crate) struct RealNode {
     interposers_killed: usize,
     daemons: usize,
     engines: usize,
+    /// Something was killed since the last rest.
+    pub(crate) disturbed: bool,
     /// The engine has ended since the last rest.
     pub(crate) engine_ended: bool,
     /// What it has left behind by that: files of network namespaces, and processes.
@@ -85,6 +87,7 @@ impl RealNode {
             interposers_killed: 0,
             daemons: 1,
             engines: 1,
+            disturbed: false,
             engine_ended: false,
             forgotten: Vec::new(),
             said: String::new(),
@@ -103,6 +106,7 @@ impl RealNode {
         } else {
             let ambushes: Vec<_> = actions.iter().filter_map(|action| self.ambush(*action)).collect();
             self.ambushed = !ambushes.is_empty();
+            self.disturbed |= self.ambushed;
             std::thread::scope(|scope| {
                 let node = &*self;
                 let threads: Vec<_> =
@@ -259,6 +263,7 @@ impl RealNode {
     }
 
     fn trouble(&mut self, action: Action) {
+        self.disturbed |= !matches!(action, Action::Collect { .. } | Action::Rest);
         match action {
             Action::Collect { .. } => {
                 let gc = self.rig.berth_command(&["gc"]);

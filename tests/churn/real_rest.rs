@@ -14,25 +14,34 @@ use crate::rig::wait::eventually;
 const NETNS: &str = "/run/netns";
 
 impl RealNode {
-    /// Nothing may be left of pods that are over. The list of pods that a restarted engine sends is the last occasion to
-    /// see to that.
+    /// Nothing may be left of pods that are over. Where something was killed, the list of pods that a restarted engine sends
+    /// is the last occasion to see to that.
     pub(crate) fn rest(&mut self) {
         self.give_up_strangers();
         self.remove_containers();
+        if !std::mem::take(&mut self.disturbed) {
+            let pods = self.pods.lock().unwrap();
+            self.assert_right(&pods.values().filter(|pod| self.holds(pod)).collect::<Vec<_>>());
+        }
         left::age(&self.rig);
         self.rig.restart_engine(Signal::SIGTERM);
         self.caught_up();
         let (over, living): (BTreeMap<_, _>, _) =
             std::mem::take(self.pods.get_mut().unwrap()).into_iter().partition(|(_, pod)| !self.holds(pod));
-        let netns: Vec<_> = living.values().map(|pod| pod.netns).collect();
         self.clear_up(&living);
-        let ids: Vec<_> = living.values().map(|pod| pod.sandbox.id.clone()).collect();
-        assert_goes(|| [left::wrong(&self.rig, &ids), left::namespaces(&self.rig, &netns)].concat());
+        self.assert_right(&living.values().collect::<Vec<_>>());
         for pod in over.values() {
             self.rig.cri().remove_pod(&pod.sandbox.id).expect("remove a pod that was stopped");
         }
         *self.pods.get_mut().unwrap() = living;
         self.rests.push(self.vitals());
+    }
+
+    /// There is what these pods need, and nothing else.
+    #[track_caller]
+    fn assert_right(&self, living: &[&Pod]) {
+        let (ids, netns): (Vec<_>, Vec<_>) = living.iter().map(|pod| (pod.sandbox.id.clone(), pod.netns)).unzip();
+        assert_goes(|| [left::wrong(&self.rig, &ids), left::namespaces(&self.rig, &netns)].concat());
     }
 
     /// Pods that the engine has and the plan has not, or no longer: a kubelet removes them, again if need be.
