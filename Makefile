@@ -6,8 +6,8 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 	docker-next docker-20.10 nerdctl gvisor userns vm upgrade
 engine_tests := $(engines:%=test-engine-%)
 
-.PHONY: help build image provision test $(engine_tests) test-engines test-prometheus test-image test-kubernetes \
-	test-kind test-release demo lint bench clean
+.PHONY: help build image provision test $(engine_tests) test-churn test-engines test-prometheus test-image \
+	test-kubernetes test-kind test-release demo lint bench clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,11 @@ provision: ## what demo and tests run against: containerd, runc, CNI plugins, an
 test: ## all tests, those on a real containerd included (root)
 	@scripts/provision basics containerd image kustomize >/dev/null
 	cargo test --locked
+
+test-churn: ## pods by the thousand that come and go while everything is killed, under the static binary (root)
+	@scripts/provision basics containerd image >/dev/null
+	BERTH_BIN=$$(scripts/build) BERTH_CHURN=$${BERTH_CHURN:-10000} BERTH_CHURN_REAL=$${BERTH_CHURN_REAL:-500} \
+		cargo test --locked --test churn -- --test-threads=1 --nocapture
 
 $(engine_tests): test-engine-%:
 	@scripts/test-engine $*

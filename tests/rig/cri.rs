@@ -221,13 +221,17 @@ impl Cri {
     }
 
     pub(crate) fn sandbox_state(&self, id: &str) -> SandboxState {
+        self.ask_sandbox_state(id).unwrap_or_else(|status| panic!("status of pod sandbox {id}: {status}"))
+    }
+
+    /// The same of an engine that may not answer.
+    pub(crate) fn ask_sandbox_state(&self, id: &str) -> Result<SandboxState, Status> {
         let request = PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose: true };
-        let answer = self.call(|mut calls| async move { calls.pod_sandbox_status(request).await });
-        let answer = answer.unwrap_or_else(|status| panic!("status of pod sandbox {id}: {status}"));
+        let answer = self.call(|mut calls| async move { calls.pod_sandbox_status(request).await })?;
         let info = verbose(&answer.info);
         let address = answer.status.and_then(|status| status.network).map(|network| network.ip).unwrap_or_default();
         let pid = if info["pid"].is_null() { 0 } else { pid(&info) };
-        SandboxState { pid, address, netns: super::read::netns_path(&info["runtimeSpec"]) }
+        Ok(SandboxState { pid, address, netns: super::read::netns_path(&info["runtimeSpec"]) })
     }
 
     /// With what a container has ended; `None` while it runs, or while the engine does not say.

@@ -132,6 +132,18 @@ impl Rig {
         engine.wait(wait::DEADLINE);
     }
 
+    /// Waits for the engine's end, which something else has brought about, and starts it again.
+    pub(crate) fn revive_engine(&mut self) {
+        self.cri = None;
+        self.process.take().expect("the engine was started").wait(wait::DEADLINE);
+        self.boot();
+    }
+
+    /// The engine's process, as seen by the test.
+    pub(crate) fn engine_pid(&self) -> nix::unistd::Pid {
+        self.process.as_ref().expect("the engine was started").pid()
+    }
+
     fn boot(&mut self) {
         self.process = Some(self.engine.start(&self.space, self.log_file(self.engine.name())));
         self.cri = Some(self.connect());

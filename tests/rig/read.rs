@@ -104,6 +104,17 @@ impl Place {
         pids.filter(|pid| self.netns_of_file(&format!("/proc/{pid}/ns/net")) == Some(netns)).collect()
     }
 
+    /// The rig's processes that are in none of these network namespaces: their ids in the rig, and their command lines.
+    pub(crate) fn tasks_outside(&self, known: &[NetnsId]) -> Vec<(u32, String)> {
+        let entries = std::fs::read_dir(self.path("/proc")).expect("read the rig's /proc").flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let outside =
+            |pid: &u32| self.netns_of_file(&format!("/proc/{pid}/ns/net")).is_some_and(|netns| !known.contains(&netns));
+        let line = |pid: u32| std::fs::read(self.path(format!("/proc/{pid}/cmdline"))).unwrap_or_default();
+        let text = |pid: u32| String::from_utf8_lossy(&line(pid)).replace('\0', " ");
+        pids.filter(outside).map(|pid| (pid, text(pid))).collect()
+    }
+
     /// The command lines of the rig's processes, as far as they have one.
     pub(crate) fn command_lines(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path("/proc")).expect("read the rig's /proc").flatten();

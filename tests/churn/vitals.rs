@@ -1,0 +1,38 @@
+//! What a process weighs and holds.
+
+use std::fs;
+use std::path::Path;
+
+/// A process at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Vitals {
+    /// Resident memory in kilobytes (`VmRSS`).
+    pub(crate) resident: u64,
+    pub(crate) threads: u64,
+    pub(crate) descriptors: usize,
+    /// Watches of its inotify instances.
+    pub(crate) watches: usize,
+}
+
+impl Vitals {
+    /// `proc` is the process's directory in a procfs.
+    pub(crate) fn of(proc: &Path) -> Self {
+        let status = fs::read_to_string(proc.join("status")).expect("the process runs");
+        let number = |key: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a line of status");
+            line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+        };
+        let infos = fs::read_dir(proc.join("fdinfo")).expect("the process's descriptors").flatten();
+        // One that is closed meanwhile holds nothing.
+        let infos: Vec<_> = infos.filter_map(|info| fs::read_to_string(info.path()).ok()).collect();
+        let watches = infos.iter().map(|info| info.matches("inotify wd:").count()).sum();
+        Self { resident: number("VmRSS:"), threads: number("Threads:"), descriptors: infos.len(), watches }
+    }
+}
+
+/// What was seen of a daemon, or of one after the other, in a line.
+pub(crate) fn said(rests: &[Vitals], fresh: Vitals) -> String {
+    let resident: Vec<_> = rests.iter().map(|rest| rest.resident).collect();
+    let last = rests.last().unwrap_or(&fresh);
+    format!("resident kB {resident:?}, of a fresh one {}; at the end {last:?}", fresh.resident)
+}
