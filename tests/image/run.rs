@@ -45,7 +45,7 @@ fn daemon() -> ContainerConfig {
     ContainerConfig {
         metadata: Some(ContainerMetadata { name: "berth".into(), attempt: 0 }),
         image: Some(image_spec(NAME)),
-        envs: [("BERTH_CONFIG", "/etc/berth/config.yaml"), ("BERTH_LISTEN", PAGES)]
+        envs: [("BERTH_CONFIG", "/etc/berth/config.yaml"), ("BERTH_HOST_PROC", "/host/proc"), ("BERTH_LISTEN", PAGES)]
             .map(|(key, value)| KeyValue { key: key.into(), value: value.into() })
             .into(),
         mounts: mounts(),
@@ -63,7 +63,7 @@ fn load(rig: &Rig) {
 
 fn start(rig: &Rig) -> (Sandbox, String) {
     rig.run("mkdir", &["-p", "/run/netns", "/run/berth", "/run/rig/etc"]).expect("make the node's directories");
-    rig.write("/run/rig/etc/config.yaml", "hostProc: /host/proc\n");
+    rig.write("/run/rig/etc/config.yaml", include_str!("../../manifests/base/config.yaml"));
     symlink("berth/http.sock", rig.path("/run/berth-http.sock")).expect("give berth's pages the rig's name for them");
     let pod = rig.run_pod(&Pod { privileged: true, ..Pod::new("berth", "") }).expect("run the pod");
     let id = rig.cri().create(&pod, daemon()).expect("create the container");
