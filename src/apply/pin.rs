@@ -101,8 +101,9 @@ impl Keeper {
         before: Option<Record>,
         lock: Lock,
     ) -> Result<Pinned, ApplyError> {
-        let stood = self.store.leads_to(name, netns.id());
-        if let Err(error) = self.may_bind(name, netns.id(), forbidden, before.as_ref()) {
+        let there = self.store.at(name);
+        let stood = there == Some(netns.id());
+        if let Err(error) = self.may_bind(name, netns.id(), forbidden, there) {
             return Err(self.end(before, lock, error.into()));
         }
         if before.as_ref() != Some(&record)
@@ -118,19 +119,19 @@ impl Keeper {
     }
 
     /// Asked before the record is written, which would only have to be taken back: the host's namespace, and a pin of
-    /// another namespace that stands already.
+    /// another namespace that stands already, with a record or without. With a record that is not its own it could not go.
     fn may_bind(
         &self,
         name: &PinName,
         id: NetnsId,
         forbidden: &[NetnsId],
-        before: Option<&Record>,
+        there: Option<NetnsId>,
     ) -> Result<(), NetnsError> {
         let path = || self.store.path(name);
         if forbidden.contains(&id) {
             return Err(NetnsError::Forbidden { path: path(), id });
         }
-        match before.map(|_| self.store.state(name)).transpose()? {
+        match there.filter(|there| *there != id).map(|_| self.store.state(name)).transpose()? {
             Some(PinState::Pinned(by)) if by != id => Err(NetnsError::OccupiedBy { path: path(), by }),
             _ => Ok(()),
         }
