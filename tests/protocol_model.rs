@@ -97,10 +97,22 @@ enum Flaw {
     NotScanned,
     /// Tasks are looked for while the engine may have the namespace, and more may join.
     TasksFirst,
+    /// A record whose pin is made again keeps its age, though another namespace has its number and its path by now.
+    OldAge,
     /// A pin without a record is released, whatever it has become since it was listed.
     AnotherOrphan,
     /// A door that finds no record writes its own, whatever is pinned there.
     RecordOverAnother,
+}
+
+/// What there is of the sandbox's id to begin with; the engine has given that namespace up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    Nothing,
+    /// A pin with its record.
+    Pinned,
+    /// A record: the door was killed before the pin was made.
+    Recorded,
 }
 
 /// A small case.
@@ -116,8 +128,7 @@ struct Setup {
     sees_tasks: bool,
     /// Settling includes pins without a record, as a daemon's and `berth gc`'s do and an interposer's does not.
     everything: bool,
-    /// To begin with, the sandbox's id has a pin, whose namespace its engine has given up.
-    again: bool,
+    begin: Begin,
     flaw: Option<Flaw>,
 }
 
@@ -131,7 +142,7 @@ const PLAIN: Setup = Setup {
     same_directory: true,
     sees_tasks: true,
     everything: true,
-    again: false,
+    begin: Begin::Nothing,
     flaw: None,
 };
 
@@ -154,7 +165,7 @@ fn holds(what: &str, setup: Setup) {
 fn a_door_and_a_settler_any_of_which_is_killed_anywhere() {
     let left = Left { crashes: 1, forks: 1, refusals: 1, ..NOTHING };
     holds("killed", Setup { left, ..PLAIN });
-    holds("killed, the id anew", Setup { left, again: true, ..PLAIN });
+    holds("killed, the id anew", Setup { left, begin: Begin::Pinned, ..PLAIN });
     holds("killed, no daemon", Setup { left: Left { forks: 0, ..left }, everything: false, ..PLAIN });
 }
 
@@ -171,8 +182,9 @@ fn a_sandbox_whose_id_is_given_to_another_namespace() {
     for one_path in [false, true] {
         holds("twice each", Setup { parts, one_path, ..PLAIN });
         let parts = [Part::Door(1), Part::Settler(1), Part::Settler(1)];
-        holds("two settlers, the id anew", Setup { parts, one_path, again: true, ..PLAIN });
+        holds("two settlers, the id anew", Setup { parts, one_path, begin: Begin::Pinned, ..PLAIN });
     }
+    holds("a settler, half pinned", Setup { one_path: true, begin: Begin::Recorded, ..PLAIN });
 }
 
 #[test]
@@ -199,7 +211,7 @@ fn strangers_who_unmount_a_pin_or_remove_its_record() {
     holds("unmounted", Setup { parts, left: Left { unmounts: 1, ..NOTHING }, ..PLAIN });
     let left = Left { losses: 1, crashes: 1, ..NOTHING };
     holds("record removed", Setup { left, ..PLAIN });
-    holds("record removed, the id anew", Setup { left, again: true, ..PLAIN });
+    holds("record removed, the id anew", Setup { left, begin: Begin::Pinned, ..PLAIN });
 }
 
 #[test]
@@ -209,7 +221,7 @@ fn the_large_cases() {
     let rough = Left { crashes: 1, forks: 1, refusals: 1, ..NOTHING };
     holds(
         "two settlers, killed, the id anew",
-        Setup { parts: [Door(1), Settler(1), Settler(1)], left: killed, again: true, ..PLAIN },
+        Setup { parts: [Door(1), Settler(1), Settler(1)], left: killed, begin: Begin::Pinned, ..PLAIN },
     );
     if std::env::var_os("BERTH_MODEL").is_none_or(|form| form != "long") {
         eprintln!("the others: BERTH_MODEL=long");
@@ -229,7 +241,7 @@ fn the_large_cases() {
         holds("a door twice, two settlers", Setup { one_path, ..anew });
         holds(
             "two settlers, killed twice, the id anew",
-            Setup { left: Left { crashes: 2, ..rough }, one_path, again: true, ..settlers },
+            Setup { left: Left { crashes: 2, ..rough }, one_path, begin: Begin::Pinned, ..settlers },
         );
     }
     holds(
@@ -237,7 +249,7 @@ fn the_large_cases() {
         Setup { parts: [Door(2), Settler(1), Marker(2)], left: killed, same_directory: false, ..PLAIN },
     );
     holds("strangers", Setup { left: strangers, ..twice });
-    holds("strangers, two settlers", Setup { left: strangers, again: true, ..settlers });
+    holds("strangers, two settlers", Setup { left: strangers, begin: Begin::Pinned, ..settlers });
 }
 
 /// Each with a case in which it shows.
@@ -246,7 +258,7 @@ fn whatever_is_left_out_of_the_protocol_is_missed() {
     use Part::{Door, None as Nobody, Settler};
     let killed = Left { crashes: 1, ..NOTHING };
     let settlers = Setup { parts: [Door(1), Settler(1), Settler(1)], ..PLAIN };
-    let anew = Setup { again: true, ..settlers };
+    let anew = Setup { begin: Begin::Pinned, ..settlers };
     let interposers = Setup { everything: false, left: killed, ..PLAIN };
     for (flaw, setup) in [
         (Flaw::NoLock, anew),
@@ -255,7 +267,7 @@ fn whatever_is_left_out_of_the_protocol_is_missed() {
             Flaw::UnlinkedLock,
             Setup {
                 parts: [Door(1), Door(1), Settler(1)],
-                again: true,
+                begin: Begin::Pinned,
                 left: Left { refusals: 1, ..NOTHING },
                 ..PLAIN
             },
@@ -265,11 +277,17 @@ fn whatever_is_left_out_of_the_protocol_is_missed() {
         (Flaw::ScanOnce, Setup { left: Left { forks: 1, ..NOTHING }, ..PLAIN }),
         (Flaw::TasksOfAnother, anew),
         (Flaw::NotScanned, settlers),
+        (Flaw::OldAge, Setup { begin: Begin::Recorded, one_path: true, ..PLAIN }),
         (Flaw::TasksFirst, Setup { left: Left { losses: 1, crashes: 1, ..NOTHING }, ..PLAIN }),
         (Flaw::AnotherOrphan, Setup { left: Left { losses: 1, crashes: 1, ..NOTHING }, ..PLAIN }),
         (
             Flaw::RecordOverAnother,
-            Setup { left: Left { losses: 1, ..NOTHING }, again: true, parts: [Door(1), Settler(1), Nobody], ..PLAIN },
+            Setup {
+                left: Left { losses: 1, ..NOTHING },
+                begin: Begin::Pinned,
+                parts: [Door(1), Settler(1), Nobody],
+                ..PLAIN
+            },
         ),
     ] {
         let seen = look(&format!("{flaw:?}"), Setup { flaw: Some(flaw), ..setup });

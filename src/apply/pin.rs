@@ -65,8 +65,9 @@ impl Keeper {
         let source = wanted.source()?;
         let lock = self.ledger.lock(wanted.name, patience)?;
         let before = self.ledger.get(wanted.name)?;
-        let record = wanted.record(source, before.as_ref());
-        if before.as_ref() == Some(&record) && self.store.leads_to(wanted.name, wanted.netns.id()) {
+        let stands = before.is_some() && self.store.leads_to(wanted.name, wanted.netns.id());
+        let record = wanted.record(source, before.as_ref(), stands);
+        if stands && before.as_ref() == Some(&record) {
             return Ok(Pinned::Already);
         }
         self.bind(wanted.name, wanted.netns, wanted.forbidden, record, before, lock)
@@ -84,7 +85,7 @@ impl Keeper {
         if !self.store.leads_to(wanted.name, wanted.netns.id()) {
             return if before.is_none() { discard(lock) } else { Ok(()) };
         }
-        let record = wanted.record(source, before.as_ref());
+        let record = wanted.record(source, before.as_ref(), true);
         if before.as_ref() == Some(&record) {
             return Ok(());
         }
@@ -177,12 +178,14 @@ impl Wanted<'_> {
         Ok(Source { path: self.source.to_owned(), parent, bundle })
     }
 
-    /// What the record shall be; of one that is there already, its age and what an earlier door said stay.
-    fn record(&self, source: Source, before: Option<&Record>) -> Record {
+    /// What the record shall be; of one that is there already what an earlier door said stays, and, if its pin `stands`, its
+    /// age: without one it may be left from another namespace of the same number at the same path.
+    fn record(&self, source: Source, before: Option<&Record>, stands: bool) -> Record {
         let same =
             before.filter(|record| record.netns == file_id(self.netns.id()) && record.source.path == self.source);
         if let Some(before) = same {
-            let mut record = Record { source, gone: None, removed: None, ..before.clone() }.with_door(self.door);
+            let since = if stands { before.since } else { Boottime::now() };
+            let mut record = Record { source, since, gone: None, removed: None, ..before.clone() }.with_door(self.door);
             if record.handler.is_empty() {
                 // Interposers are not told it unless their entry says it.
                 self.handler.clone_into(&mut record.handler);

@@ -225,7 +225,7 @@ impl Keeper {
     /// Pins the same path again; under the same rules as a door.
     fn heal(&self, name: &PinName, record: &Record, lock: Lock, sight: &Sight) -> Result<(), ApplyError> {
         let netns = Netns::open(&record.source.path)?;
-        let healed = Record { netns: file_id(netns.id()), gone: None, ..record.clone() };
+        let healed = Record { netns: file_id(netns.id()), since: Boottime::now(), gone: None, ..record.clone() };
         self.bind(name, &netns, &sight.host, healed, Some(record.clone()), lock).map(drop)
     }
 

@@ -17,7 +17,11 @@ impl Step<'_> {
         let number = self.world.number(ns).expect("it is held");
         self.me().netns = Some(ns);
         if me.task == Some(Task::Settle) {
-            self.me().wanted = me.before.map(|record| Record { number, gone: None, ..record });
+            let wanted = me.before.map(|record| {
+                let since = if self.flawed(Flaw::OldAge) { record.since } else { ns };
+                Record { number, since, gone: None, ..record }
+            });
+            self.me().wanted = wanted;
             return self.go(At::MayBind);
         }
         self.go(At::OpenLock)

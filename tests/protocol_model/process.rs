@@ -240,7 +240,8 @@ impl Step<'_> {
                 let ns = me.netns.expect("open");
                 let number = self.world.number(ns).expect("it is held");
                 let same = record.filter(|record| record.number == number && record.path == path);
-                let since = same.map_or(ns, |record| record.since);
+                let kept = self.leads_to(me.netns) || self.flawed(Flaw::OldAge);
+                let since = same.filter(|_| kept).map_or(ns, |record| record.since);
                 self.me().before = record;
                 self.me().wanted = Some(Record { path, number, since, gone: None, removed: None });
                 self.go(At::Stands)

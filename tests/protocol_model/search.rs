@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use crate::Setup;
 use crate::key::{Key, key};
 use crate::process::{At, Process, Task, steps};
 use crate::world::{File, PROCESSES, Place, World};
+use crate::{Begin, Setup};
 
 /// More is a mistake in the setup.
 const MOST_STATES: usize = 40_000_000;
@@ -67,10 +67,11 @@ fn begin(setup: &Setup) -> World {
     for (process, part) in begin.processes.iter_mut().zip(setup.parts) {
         process.runs = part.runs();
     }
-    if setup.again {
+    if setup.begin != Begin::Nothing {
         let (processes, left) = (begin.processes, begin.left);
         let (_, held) = begin.happenings(setup.one_path)[0];
-        begin = World { processes, left, ..run(held, Task::Pin(0), setup).over() };
+        let until = if setup.begin == Begin::Pinned { At::Idle } else { At::Probe };
+        begin = World { processes, left, ..run_until(held, Task::Pin(0), setup, until).over() };
     }
     begin
 }
@@ -132,10 +133,14 @@ fn swept(world: World, setup: &Setup) -> World {
 }
 
 /// One process, with nobody in its way.
-fn run(mut world: World, task: Task, setup: &Setup) -> World {
+fn run(world: World, task: Task, setup: &Setup) -> World {
+    run_until(world, task, setup, At::Idle)
+}
+
+fn run_until(mut world: World, task: Task, setup: &Setup, until: At) -> World {
     world.processes[0] = Process::started(0, task);
     for _ in 0..MOST_STEPS {
-        if world.processes[0].at == At::Idle {
+        if world.processes[0].at == until {
             return world;
         }
         world = steps(&world, 0, setup)[0];
