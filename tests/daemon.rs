@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot run fails")]
 #![allow(clippy::print_stderr, reason = "a failing test shows the log")]
 
+#[path = "races/chance.rs"]
+mod chance;
 #[path = "common/fake_runtime.rs"]
 mod fake_runtime;
 #[path = "common/isolated.rs"]
@@ -19,6 +21,8 @@ mod bad_input;
 mod containers;
 #[path = "daemon/ending.rs"]
 mod ending;
+#[path = "daemon/hostile.rs"]
+mod hostile;
 #[path = "daemon/interposed.rs"]
 mod interposed;
 #[path = "daemon/lifecycle.rs"]

@@ -10,6 +10,8 @@ mod recorder;
 
 #[path = "nri_stub/bad_peers.rs"]
 mod bad_peers;
+#[path = "nri_stub/cut.rs"]
+mod cut;
 #[path = "nri_stub/events.rs"]
 mod events;
 #[path = "nri_stub/handlers.rs"]
