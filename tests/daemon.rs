@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "a failing test shows the log")]
 
 #[path = "races/chance.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
 mod chance;
 #[path = "common/fake_runtime.rs"]
 mod fake_runtime;
@@ -11,6 +12,8 @@ mod fake_runtime;
 mod isolated;
 #[path = "daemon/node.rs"]
 mod node;
+#[path = "nri_stub/session.rs"]
+mod session;
 #[path = "interpose/stage.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod stage;

@@ -18,5 +18,7 @@ mod events;
 mod handlers;
 #[path = "nri_stub/lifecycle.rs"]
 mod lifecycle;
+#[path = "nri_stub/session.rs"]
+mod session;
 #[path = "nri_stub/synchronize.rs"]
 mod synchronize;

@@ -17,9 +17,7 @@ use crate::chance::Chance;
 use crate::fake_runtime::{FakeRuntime, Profile};
 use crate::isolated;
 use crate::node::{Berth, Pod, SOCKET, block_on, swapped};
-
-/// As in `tests/nri_stub/cut.rs`.
-const SESSION: &[u8] = include_bytes!("../nri_stub/recorded/containerd-2.3.bin");
+use crate::session::{Heard, Message, SESSION, frame_starts, messages, up_to};
 
 /// What a daemon may grow by under any load; it has a few MB.
 const GROWTH: u64 = 24 << 20;
@@ -36,29 +34,6 @@ fn chance() -> Chance {
     let seed = std::env::var("BERTH_HOSTILE_SEED").map_or(u64::from(std::process::id()), |seed| seed.parse().unwrap());
     println!("BERTH_HOSTILE_SEED={seed}");
     Chance::of(seed)
-}
-
-/// Where the frames of the session begin, and its end.
-fn frames() -> Vec<usize> {
-    let mut starts = vec![0];
-    let mut at = 0;
-    while at < SESSION.len() {
-        let length: [u8; 4] = SESSION[at + 4..at + 8].try_into().unwrap();
-        at += 8 + usize::try_from(u32::from_be_bytes(length)).unwrap();
-        starts.push(at);
-    }
-    starts
-}
-
-/// The frames up to and with the first that contains `words`.
-fn up_to(words: &[u8]) -> (&'static [u8], &'static [u8]) {
-    let frames = frames();
-    let whole = |at: &usize| SESSION[..*at].windows(words.len()).any(|part| part == words);
-    let end = frames.iter().position(whole).unwrap();
-    // A request has at most two frames: a first one of up to 4096 bytes, and the rest.
-    let begin = SESSION[..frames[end]].windows(words.len()).rposition(|part| part == words).unwrap();
-    let start = *frames.iter().rfind(|start| **start <= begin).unwrap();
-    (&SESSION[..frames[end]], &SESSION[start..frames[end]])
 }
 
 fn frame(conn: u32, payload: &[u8]) -> Vec<u8> {
@@ -103,10 +78,33 @@ fn serves(berth: &Berth) {
     assert!(!berth.log().contains("panicked"), "{}", berth.log());
 }
 
-/// The next connection. Whoever was there before is not.
+/// The next connection. Whoever was there before is not any more.
 fn accept() -> UnixStream {
     drop(fs::remove_file(SOCKET));
     UnixListener::bind(SOCKET).unwrap().accept().unwrap().0
+}
+
+/// Says these messages, or as much of them as comes before `cut`, each when it may follow.
+fn say(peer: &mut UnixStream, messages: &[Message], cut: usize) {
+    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut heard = Heard::default();
+    for message in messages.iter().filter(|message| message.place.start < cut) {
+        while !message.may_follow(&heard) {
+            let mut bytes = [0; 4096];
+            let length = peer.read(&mut bytes).expect("it answers in time");
+            assert!(length > 0, "it has hung up");
+            heard.hear(&bytes[..length]);
+        }
+        peer.write_all(&SESSION[message.place.start..message.place.end.min(cut)]).unwrap();
+    }
+}
+
+/// A session that has come as far as the first of these words; the message with them.
+fn shaken(words: &str) -> (UnixStream, &'static [u8]) {
+    let (messages, last) = up_to(words);
+    let mut peer = accept();
+    say(&mut peer, &messages, SESSION.len());
+    (peer, last.bytes())
 }
 
 /// Sends until nobody takes anything for a second; how much was taken.
@@ -132,7 +130,7 @@ fn drain(peer: &UnixStream) {
 
 isolated! {
     fn started_by_a_runtime_that_closes_after_any_byte_it_ends_with_the_right_code_and_sentence() {
-        let frames = frames();
+        let frames = frame_starts();
         let near = |cut: usize| frames.iter().any(|start| start.abs_diff(cut) < 2);
         for cut in (0..=SESSION.len()).filter(|cut| is_long() || (near(*cut) && cut % 3 == 0) || cut % 997 == 0) {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
@@ -142,7 +140,7 @@ isolated! {
             command.env("NRI_PLUGIN_SOCKET", theirs.as_raw_fd().to_string());
             let berth = command.arg("nri").stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
             drop(theirs);
-            ours.write_all(&SESSION[..cut]).unwrap();
+            say(&mut ours, &messages(), cut);
             ours.shutdown(std::net::Shutdown::Write).unwrap();
             ours.read_to_end(&mut Vec::new()).unwrap();
             let output = berth.wait_with_output().unwrap();
@@ -161,10 +159,8 @@ isolated! {
     }
 
     fn a_runtime_that_never_reads_is_made_to_wait_and_costs_no_memory() {
-        let (handshake, event) = up_to(b"RunPodSandbox");
         let berth = Berth::start(&[]);
-        let mut peer = accept();
-        peer.write_all(handshake).unwrap();
+        let (mut peer, event) = shaken("RunPodSandbox");
         let before = memory(&berth);
         let sent = send_until_full(&mut peer, event, 64 << 20);
         let grown = memory(&berth).saturating_sub(before);
@@ -177,15 +173,14 @@ isolated! {
     }
 
     fn a_flood_costs_no_memory() {
-        let (handshake, event) = up_to(b"RunPodSandbox");
         let berth = Berth::start(&[]);
+        let event = up_to("RunPodSandbox").1.bytes();
         let unknown = frame(77, &[b'x'; 60_000]);
         let sizeable = request(9, "CreateContainer", &[0x0a; 1 << 20]);
         let nobody = request(9, "NoSuchMethod", &[0; 1000]);
         for flood in [event, &unknown, &sizeable, &nobody] {
-            let mut peer = accept();
+            let (mut peer, _) = shaken("RunPodSandbox");
             drain(&peer);
-            peer.write_all(handshake).unwrap();
             let before = memory(&berth);
             let time = Instant::now();
             let (mut sent, mut most) = (0, 0);
@@ -200,7 +195,6 @@ isolated! {
     }
 
     fn garbage_in_every_place_is_answered_or_hung_up_on() {
-        let (handshake, _) = up_to(b"Synchronize");
         let mut chance = chance();
         let berth = Berth::start(&[]);
         let methods = [
@@ -208,14 +202,12 @@ isolated! {
             "RunPodSandbox", "UpdatePodSandbox", "ValidateContainerAdjustment", "PostCreateContainer", "StopPodSandbox",
         ];
         for _ in 0..if is_long() { 60 } else { 4 } {
-            let mut peer = accept();
+            let mut peer = if chance.one_in(4) { accept() } else { shaken("Synchronize").0 };
             drain(&peer);
             peer.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-            if !chance.one_in(4) {
-                peer.write_all(handshake).unwrap();
-            }
             for number in 0..200 {
-                let length = chance.below(if chance.one_in(20) { 100_000 } else { 300 });
+                let most = if chance.one_in(20) { 100_000 } else { 300 };
+                let length = chance.below(most);
                 let bytes: Vec<u8> = (0..length).map(|_| u8::try_from(chance.below(256)).unwrap()).collect();
                 let method = methods[usize::try_from(chance.below(12)).unwrap()];
                 let message = match chance.below(100) {
@@ -234,16 +226,15 @@ isolated! {
     }
 
     fn a_runtime_that_stops_inside_of_a_frame_keeps_it_from_nothing_else() {
-        let (handshake, event) = up_to(b"RunPodSandbox");
         let mut berth = Berth::start(&[]);
-        let mut peer = accept();
-        peer.write_all(handshake).unwrap();
+        let (mut peer, event) = shaken("RunPodSandbox");
         peer.write_all(&event[..event.len() / 2]).unwrap();
         block_on(async { berth.logged("event=Synchronize").await });
         drop(peer);
         serves(&berth);
+        let (messages, last) = up_to("Synchronize");
         let mut peer = accept();
-        peer.write_all(&handshake[..handshake.len() - 3]).unwrap();
+        say(&mut peer, &messages, last.place.end - 3);
         let time = Instant::now();
         berth.signal(Signal::SIGTERM);
         let status = block_on(async { berth.ended().await });

@@ -1,4 +1,4 @@
-//! A session of a real engine (`recorded/`), cut off after every byte of it.
+//! A session of a real engine, cut off after every byte of it.
 
 use std::os::unix::net::UnixStream as StdStream;
 use std::time::Duration;
@@ -10,24 +10,22 @@ use tokio::net::UnixStream;
 use crate::fake_runtime::{FakeRuntime, Profile};
 use crate::harness::{Stub, place, within};
 use crate::recorder::all_events;
+use crate::session::{HEADER, Heard, SESSION, frame_starts, messages};
 
-/// containerd 2.3.4: from the answer to the registration to RemovePodSandbox.
-const SESSION: &[u8] = include_bytes!("recorded/containerd-2.3.bin");
-
-/// What a trunk's frame begins with.
-const HEADER: usize = 8;
-
-/// Where frames begin; the last one is where the session ends.
-fn frames() -> Vec<usize> {
-    let mut starts = vec![0];
-    let mut at = 0;
-    while at < SESSION.len() {
-        let length: [u8; 4] = SESSION[at + 4..at + HEADER].try_into().unwrap();
-        at += HEADER + usize::try_from(u32::from_be_bytes(length)).unwrap();
-        starts.push(at);
+/// Says the session up to `cut` to a plugin, each message when it may follow. The plugin may have hung up before.
+async fn say(peer: &mut UnixStream, cut: usize) {
+    let mut heard = Heard::default();
+    for message in messages().iter().filter(|message| message.place.start < cut) {
+        while !message.may_follow(&heard) {
+            let mut bytes = [0; 4096];
+            match within(peer.read(&mut bytes)).await {
+                Ok(length @ 1..) => heard.hear(&bytes[..length]),
+                _ => return,
+            }
+        }
+        let end = message.place.end.min(cut);
+        drop(peer.write_all(&SESSION[message.place.start..end]).await);
     }
-    assert_eq!(at, SESSION.len(), "the record is whole");
-    starts
 }
 
 /// Comes back at once.
@@ -45,8 +43,7 @@ async fn whatever_byte_is_the_last_the_stub_comes_back_and_serves() {
     let mut stub = Stub::start(Endpoint::Path(place.path.clone()), eager(), all_events());
     for cut in 0..=SESSION.len() {
         let mut peer = within(runtime.accept_raw()).await;
-        // The stub may have hung up before all is written.
-        drop(peer.write_all(&SESSION[..cut]).await);
+        say(&mut peer, cut).await;
         if cut % 2 == 0 {
             drop(peer.shutdown().await);
             let mut answers = Vec::new();
@@ -76,13 +73,13 @@ async fn is_last(stub: &mut Stub) -> bool {
 
 #[tokio::test]
 async fn between_two_frames_the_end_is_one_and_inside_of_one_it_is_named() {
-    let frames = frames();
+    let frames = frame_starts();
     for cut in (0..=SESSION.len()).filter(|cut| frames.iter().any(|start| start.abs_diff(*cut) < 12) || cut % 61 == 0) {
         let (ours, theirs) = StdStream::pair().unwrap();
         let stub = Stub::start(Endpoint::Inherited(ours), eager(), all_events());
         theirs.set_nonblocking(true).unwrap();
         let mut theirs = UnixStream::from_std(theirs).unwrap();
-        theirs.write_all(&SESSION[..cut]).await.unwrap();
+        say(&mut theirs, cut).await;
         theirs.shutdown().await.unwrap();
         let start = *frames.iter().rfind(|start| **start <= cut).unwrap();
         match (cut - start, stub.result().await) {
@@ -112,7 +109,7 @@ async fn a_peer_that_stops_inside_of_a_frame_and_stays_is_left_when_it_owes_some
     let cuts = [1, HEADER, HEADER + 3, begins(b"Configure"), begins(b"Synchronize")];
     for cut in cuts {
         let mut peer = within(runtime.accept_raw()).await;
-        peer.write_all(&SESSION[..cut]).await.unwrap();
+        say(&mut peer, cut).await;
         let mut rest = Vec::new();
         drop(within(peer.read_to_end(&mut rest)).await);
     }
