@@ -18,7 +18,7 @@ pub const GRACE: Duration = Duration::from_secs(30);
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(300);
 
 /// The pin itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pin {
     /// It holds the namespace of the record.
     Held,
@@ -29,7 +29,7 @@ pub enum Pin {
 }
 
 /// The engine's own file of the namespace, or the bundle of a created one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// It is there, and leads to the pinned namespace (to any, where the pin is missing).
     Present,
@@ -77,6 +77,19 @@ pub enum Fate {
     Drain(Why),
     /// It goes now.
     Release(Why),
+}
+
+impl Fate {
+    /// Whether carrying it out would change anything. `marked`: the record says already that the source is gone.
+    #[must_use]
+    pub fn changes(self, marked: bool) -> bool {
+        match self {
+            Self::Keep(Why::EngineHoldsIt) => marked,
+            Self::Keep(_) => false,
+            Self::Drain(_) => !marked,
+            Self::Heal | Self::Release(_) => true,
+        }
+    }
 }
 
 /// The proof, in a word and a sentence.

@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot run fails")]
 #![allow(clippy::print_stderr, reason = "a failing test shows the log")]
 
+#[path = "races/chance.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod chance;
 #[path = "common/fake_runtime.rs"]
 mod fake_runtime;
 #[path = "common/isolated.rs"]
 mod isolated;
 #[path = "daemon/node.rs"]
 mod node;
+#[path = "nri_stub/session.rs"]
+mod session;
 #[path = "interpose/stage.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod stage;
@@ -19,6 +24,8 @@ mod bad_input;
 mod containers;
 #[path = "daemon/ending.rs"]
 mod ending;
+#[path = "daemon/hostile.rs"]
+mod hostile;
 #[path = "daemon/interposed.rs"]
 mod interposed;
 #[path = "daemon/lifecycle.rs"]

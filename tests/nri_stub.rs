@@ -10,11 +10,15 @@ mod recorder;
 
 #[path = "nri_stub/bad_peers.rs"]
 mod bad_peers;
+#[path = "nri_stub/cut.rs"]
+mod cut;
 #[path = "nri_stub/events.rs"]
 mod events;
 #[path = "nri_stub/handlers.rs"]
 mod handlers;
 #[path = "nri_stub/lifecycle.rs"]
 mod lifecycle;
+#[path = "nri_stub/session.rs"]
+mod session;
 #[path = "nri_stub/synchronize.rs"]
 mod synchronize;

@@ -41,6 +41,12 @@ pub enum ApplyError {
     /// A record.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// What was seen before the lock was taken is not of what is there now.
+    #[error("{name} has changed while it was looked at")]
+    Changed {
+        /// What was looked at.
+        name: PinName,
+    },
     /// A step, and the removal of the lock that was made for it.
     #[error("{first}; and {undo}")]
     Unlock {
@@ -71,7 +77,9 @@ impl ApplyError {
             Self::Netns(
                 NetnsError::Missing { .. } | NetnsError::NotANamespace { .. } | NetnsError::OtherKind { .. },
             ) => "source",
-            Self::Netns(NetnsError::Busy { .. }) | Self::Ledger(LedgerError::Busy { .. }) => "lock",
+            Self::Netns(NetnsError::Busy { .. }) | Self::Ledger(LedgerError::Busy { .. }) | Self::Changed { .. } => {
+                "lock"
+            }
             Self::Netns(_) => "mount",
             Self::Ledger(_) => "record",
             Self::Unlock { first, .. } | Self::Undo { first, .. } => first.step(),
@@ -81,7 +89,7 @@ impl ApplyError {
     /// Whether it may well go if tried again: another berth is at the same sandbox.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Ledger(LedgerError::Busy { .. }))
+        matches!(self, Self::Ledger(LedgerError::Busy { .. }) | Self::Changed { .. })
     }
 }
 

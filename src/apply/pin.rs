@@ -65,8 +65,9 @@ impl Keeper {
         let source = wanted.source()?;
         let lock = self.ledger.lock(wanted.name, patience)?;
         let before = self.ledger.get(wanted.name)?;
-        let record = wanted.record(source, before.as_ref());
-        if before.as_ref() == Some(&record) && self.store.leads_to(wanted.name, wanted.netns.id()) {
+        let stands = before.is_some() && self.store.leads_to(wanted.name, wanted.netns.id());
+        let record = wanted.record(source, before.as_ref(), stands);
+        if stands && before.as_ref() == Some(&record) {
             return Ok(Pinned::Already);
         }
         self.bind(wanted.name, wanted.netns, wanted.forbidden, record, before, lock)
@@ -84,7 +85,7 @@ impl Keeper {
         if !self.store.leads_to(wanted.name, wanted.netns.id()) {
             return if before.is_none() { discard(lock) } else { Ok(()) };
         }
-        let record = wanted.record(source, before.as_ref());
+        let record = wanted.record(source, before.as_ref(), true);
         if before.as_ref() == Some(&record) {
             return Ok(());
         }
@@ -101,8 +102,9 @@ impl Keeper {
         before: Option<Record>,
         lock: Lock,
     ) -> Result<Pinned, ApplyError> {
-        let stood = self.store.leads_to(name, netns.id());
-        if let Err(error) = self.may_bind(name, netns.id(), forbidden, before.as_ref()) {
+        let there = self.store.at(name);
+        let stood = there == Some(netns.id());
+        if let Err(error) = self.may_bind(name, netns.id(), forbidden, there) {
             return Err(self.end(before, lock, error.into()));
         }
         if before.as_ref() != Some(&record)
@@ -118,19 +120,19 @@ impl Keeper {
     }
 
     /// Asked before the record is written, which would only have to be taken back: the host's namespace, and a pin of
-    /// another namespace that stands already.
+    /// another namespace that stands already, with a record or without. With a record that is not its own it could not go.
     fn may_bind(
         &self,
         name: &PinName,
         id: NetnsId,
         forbidden: &[NetnsId],
-        before: Option<&Record>,
+        there: Option<NetnsId>,
     ) -> Result<(), NetnsError> {
         let path = || self.store.path(name);
         if forbidden.contains(&id) {
             return Err(NetnsError::Forbidden { path: path(), id });
         }
-        match before.map(|_| self.store.state(name)).transpose()? {
+        match there.filter(|there| *there != id).map(|_| self.store.state(name)).transpose()? {
             Some(PinState::Pinned(by)) if by != id => Err(NetnsError::OccupiedBy { path: path(), by }),
             _ => Ok(()),
         }
@@ -176,12 +178,14 @@ impl Wanted<'_> {
         Ok(Source { path: self.source.to_owned(), parent, bundle })
     }
 
-    /// What the record shall be; of one that is there already, its age and what an earlier door said stay.
-    fn record(&self, source: Source, before: Option<&Record>) -> Record {
+    /// What the record shall be; of one that is there already what an earlier door said stays, and, if its pin `stands`, its
+    /// age: without one it may be left from another namespace of the same number at the same path.
+    fn record(&self, source: Source, before: Option<&Record>, stands: bool) -> Record {
         let same =
             before.filter(|record| record.netns == file_id(self.netns.id()) && record.source.path == self.source);
         if let Some(before) = same {
-            let mut record = Record { source, gone: None, removed: None, ..before.clone() }.with_door(self.door);
+            let since = if stands { before.since } else { Boottime::now() };
+            let mut record = Record { source, since, gone: None, removed: None, ..before.clone() }.with_door(self.door);
             if record.handler.is_empty() {
                 // Interposers are not told it unless their entry says it.
                 self.handler.clone_into(&mut record.handler);

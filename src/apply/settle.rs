@@ -88,6 +88,14 @@ impl Settlement {
     }
 }
 
+/// A pin or a placeholder without a record.
+pub(super) struct Orphan {
+    pub(super) name: PinName,
+    pub(super) id: Option<NetnsId>,
+    /// Its namespace is mounted elsewhere too.
+    pub(super) held: bool,
+}
+
 impl Keeper {
     /// Applies the rule to `which`. `seen` are the pins whose source this process has seen at its path before: for
     /// them, "gone" counts whatever directory is there now. It is kept up to date.
@@ -114,14 +122,14 @@ impl Keeper {
             let result = self.settle_one(&name, &record, Facts { tasks, ..facts }, sight, mode);
             settlement.add(&name, result);
         }
-        for (name, id) in orphans {
-            let tasks = match id {
+        for orphan in orphans {
+            let tasks = match orphan.id {
                 // What is mounted on the node cannot be told from here, and so not what this is.
                 _ if !sight.mounts => Tasks::Unknown,
                 Some(id) => tasks.of(id, sight.all),
                 None => Tasks::None,
             };
-            settlement.add(&name, self.settle_orphan(&name, id, tasks, mode));
+            settlement.add(&orphan.name, self.settle_orphan(&orphan, tasks, mode));
         }
         settlement.settled.sort_by(|a, b| a.name.cmp(&b.name));
         for settled in &settlement.settled {
@@ -158,8 +166,9 @@ impl Keeper {
         }
     }
 
-    /// Does what the rule says, judged again under the lock.
-    fn settle_one(
+    /// Does what the rule says, judged again under the lock. What has become another pin meanwhile, or has ended, is to be
+    /// looked at from the beginning.
+    pub(super) fn settle_one(
         &self,
         name: &PinName,
         record: &Record,
@@ -178,14 +187,21 @@ impl Keeper {
             // There is no file to have it again from; the next creation from the bundle makes another.
             return Ok(settled(Outcome::Kept(Why::EngineHoldsIt)));
         }
-        if mode == Mode::Preview || !changes(fate, record) {
+        // Most passes find that nothing would change, and take no lock.
+        if mode == Mode::Preview || !fate.changes(record.gone.is_some()) {
             return Ok(settled(outcome(fate)));
         }
         let lock = self.ledger.lock(name, Duration::ZERO)?;
-        let Some(record) = self.ledger.get(name)? else { return super::mark::discard(lock).map(|()| None) };
+        let Some(now) = self.ledger.get(name)? else { return super::mark::discard(lock).map(|()| None) };
         // Gone once is gone: whoever saw that knows the directory, so it stays seen.
         let seen = facts.source != Source::Unobservable;
-        let facts = Facts { tasks: facts.tasks, ..self.look(name, &record, seen, sight.files) };
+        let again = Facts { tasks: facts.tasks, ..self.look(name, &now, seen, sight.files) };
+        // While a source is there nobody looks for tasks, and those of one namespace say nothing of the next one's.
+        let unscanned = facts.source == Source::Present && again.source != Source::Present;
+        if unscanned || !is_same_pin(record, &now) {
+            return Err(ApplyError::Changed { name: name.clone() });
+        }
+        let (record, facts) = (now, again);
         let fate = lifecycle::evaluate(&facts);
         match fate {
             Fate::Keep(_) if facts.source == Source::Present && record.gone.is_some() => {
@@ -209,12 +225,13 @@ impl Keeper {
     /// Pins the same path again; under the same rules as a door.
     fn heal(&self, name: &PinName, record: &Record, lock: Lock, sight: &Sight) -> Result<(), ApplyError> {
         let netns = Netns::open(&record.source.path)?;
-        let healed = Record { netns: file_id(netns.id()), gone: None, ..record.clone() };
+        let healed = Record { netns: file_id(netns.id()), since: Boottime::now(), gone: None, ..record.clone() };
         self.bind(name, &netns, &sight.host, healed, Some(record.clone()), lock).map(drop)
     }
 
-    /// Pins and placeholders without a record. A record that is there but cannot be read makes none of its pin.
-    fn orphans(&self, records: &[(PinName, Record)], settlement: &mut Settlement) -> Vec<(PinName, Option<NetnsId>)> {
+    /// Pins and placeholders without a record. A record that is there but cannot be read makes none of its pin. Whether the
+    /// engine has the namespace is asked here, before tasks are looked for: while it has, more can join.
+    fn orphans(&self, records: &[(PinName, Record)], settlement: &mut Settlement) -> Vec<Orphan> {
         let listing = match self.store.list() {
             Ok(listing) => listing,
             Err(error) => {
@@ -222,35 +239,29 @@ impl Keeper {
                 return Vec::new();
             }
         };
-        let id = |state| match state {
-            PinState::Pinned(id) => Some(Some(id)),
-            PinState::Placeholder => Some(None),
-            PinState::Absent | PinState::Foreign(_) => None,
-        };
         let known: HashSet<_> = records.iter().map(|(name, _)| name).collect();
         let without_record = |name: &PinName| !known.contains(name) && matches!(self.ledger.get(name), Ok(None));
-        listing
-            .pins
-            .into_iter()
-            .filter_map(|(name, state)| id(state).map(|id| (name, id)))
-            .filter(|(name, _)| without_record(name))
-            .collect()
+        let mut orphans = Vec::new();
+        for (name, state) in listing.pins.into_iter().filter(|(name, _)| without_record(name)) {
+            let Some(id) = made(state) else { continue };
+            match id.map(|id| self.store.others(id)).transpose() {
+                Ok(others) => orphans.push(Orphan { name, id, held: others.is_some_and(|others| !others.is_empty()) }),
+                Err(error) => settlement.errors.push((Some(name), error.into())),
+            }
+        }
+        orphans
     }
 
     /// An orphan goes when it is shown that nobody needs it: no task is in it and it is mounted nowhere else.
-    fn settle_orphan(
+    pub(super) fn settle_orphan(
         &self,
-        name: &PinName,
-        id: Option<NetnsId>,
+        orphan: &Orphan,
         tasks: Tasks,
         mode: Mode,
     ) -> Result<Option<Settled>, ApplyError> {
-        let held_by_engine = match id {
-            Some(id) => !self.store.others(id)?.is_empty(),
-            None => false,
-        };
+        let Orphan { name, id, held } = orphan;
         let outcome = match tasks {
-            _ if held_by_engine => Outcome::Kept(Why::EngineHoldsIt),
+            _ if *held => Outcome::Kept(Why::EngineHoldsIt),
             Tasks::None => Outcome::Released(Why::GoneAndEmpty),
             Tasks::Some(_) => Outcome::Kept(Why::TasksLeft),
             Tasks::Unknown => Outcome::Kept(Why::Unobservable),
@@ -260,11 +271,29 @@ impl Keeper {
             if self.ledger.get(name)?.is_some() {
                 return Ok(None); // adopted since it was listed
             }
+            if made(self.store.state(name)?) != Some(*id) {
+                return Err(ApplyError::Changed { name: name.clone() });
+            }
             self.store.release(name)?;
             lock.remove().map_err(LedgerError::from)?;
         }
         Ok(Some(Settled { name: name.clone(), record: None, outcome, tasks }))
     }
+}
+
+/// What berth has made there: a pin of a namespace, or a placeholder.
+fn made(state: PinState) -> Option<Option<NetnsId>> {
+    match state {
+        PinState::Pinned(id) => Some(Some(id)),
+        PinState::Placeholder => Some(None),
+        PinState::Absent | PinState::Foreign(_) => None,
+    }
+}
+
+/// Whether both are records of one pin. An id can be given to a new sandbox, and its namespace have the number of the
+/// earlier one.
+fn is_same_pin(one: &Record, other: &Record) -> bool {
+    (one.netns, one.since, &one.source.path) == (other.netns, other.since, &other.source.path)
 }
 
 fn outcome(fate: Fate) -> Outcome {
@@ -273,15 +302,5 @@ fn outcome(fate: Fate) -> Outcome {
         Fate::Heal => Outcome::Healed,
         Fate::Drain(why) => Outcome::Draining(why),
         Fate::Release(why) => Outcome::Released(why),
-    }
-}
-
-/// Whether carrying it out would change anything; most passes find that nothing does, and take no lock.
-fn changes(fate: Fate, record: &Record) -> bool {
-    match fate {
-        Fate::Keep(Why::EngineHoldsIt) => record.gone.is_some(),
-        Fate::Keep(_) => false,
-        Fate::Drain(_) => record.gone.is_none(),
-        Fate::Heal | Fate::Release(_) => true,
     }
 }

@@ -18,6 +18,7 @@ mod handle;
 mod identity;
 mod level;
 pub mod mux;
+mod pace;
 mod plugin;
 mod session;
 mod stub;

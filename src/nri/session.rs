@@ -24,6 +24,7 @@ use super::error::NriError;
 use super::handle::RuntimeHandle;
 use super::identity::Identity;
 use super::mux::{ConnId, Mux, MuxConn, MuxError};
+use super::pace::Paced;
 use super::plugin::{Plugin, SessionState};
 use super::stub::Options;
 use super::work::Work;
@@ -134,7 +135,7 @@ fn both_services<R: AsyncRead + Unpin>(mux: &mut Mux<R>) -> Result<(MuxConn, Mux
 /// ttrpc serves connections that a listener yields; ours yields one. It then has to stay pending:
 /// if it ended, `Server::shutdown` of ttrpc 0.10 would panic on the ended accept task.
 fn server_on(conn: MuxConn, dispatcher: Dispatcher) -> Server {
-    let one = futures::stream::once(std::future::ready(io::Result::Ok(conn)));
+    let one = futures::stream::once(std::future::ready(io::Result::Ok(Paced::new(conn))));
     let listener = Listener::new(one.chain(futures::stream::pending()));
     Server::new().add_listener(listener).register_service(create_plugin(Arc::new(dispatcher)))
 }

@@ -6,7 +6,7 @@
 
 use std::process::Command;
 
-const INSIDE: &str = "BERTH_TEST_ISOLATED";
+pub(crate) const INSIDE: &str = "BERTH_TEST_ISOLATED";
 
 /// Runs `body` isolated. `path` is `module_path!()` and the test's name joined by `::`.
 pub(crate) fn run(path: &str, body: fn()) {

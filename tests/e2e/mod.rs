@@ -28,6 +28,8 @@ mod reach;
 mod recorded;
 mod reload;
 mod restart;
+mod rivals;
+mod wiretap;
 
 use crate::rig::Rig;
 use crate::rig::cri::Sandbox;

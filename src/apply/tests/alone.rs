@@ -1,6 +1,7 @@
 //! Pins without records, records without pins, and other berths at work.
 
 use super::*;
+use crate::lifecycle::Tasks;
 
 #[test]
 fn a_pin_without_a_record_goes_only_when_nobody_has_the_namespace() {
@@ -26,6 +27,23 @@ fn a_pin_without_a_record_stays_while_it_is_mounted_anywhere_else() {
         node.engine_lets_go();
         assert_eq!(node.settle(), Some(Outcome::Kept(Why::EngineHoldsIt)));
         assert!(node.held());
+    });
+}
+
+#[test]
+fn what_has_become_another_pin_since_it_was_listed_without_a_record_is_left() {
+    isolated(|| {
+        let mut node = Node::new();
+        node.keeper.ledger.remove(&node.name).expect("the state was lost");
+        // It was a placeholder, or held another namespace, when it was listed.
+        let other = NetnsId { ino: node.id.ino + 1, ..node.id };
+        for id in [None, Some(other)] {
+            let orphan = super::super::settle::Orphan { name: node.name.clone(), id, held: false };
+            let error = node.keeper.settle_orphan(&orphan, Tasks::None, Mode::Apply).expect_err("changed");
+            assert!(error.is_busy() && node.held(), "{error}");
+        }
+        node.engine_lets_go();
+        assert_eq!(node.settle(), Some(Outcome::Released(Why::GoneAndEmpty)));
     });
 }
 

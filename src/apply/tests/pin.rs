@@ -70,6 +70,21 @@ fn a_pin_of_another_namespace_is_found_before_its_record_is_overwritten() {
 }
 
 #[test]
+fn a_pin_of_another_namespace_whose_record_was_lost_is_given_none_that_is_not_its_own() {
+    isolated(|| {
+        let mut node = Node::new();
+        node.keeper.ledger.remove(&node.name).expect("as an operator does with a damaged one");
+        node.engine_lets_go();
+        engine_file(&node.engine, &new_netns());
+        let error = node.pin(&[]).expect_err("occupied").to_string();
+        assert!(error.contains("is taken by network namespace"), "{error}");
+        assert_eq!(node.record(), None);
+        assert_eq!(node.settle(), Some(Outcome::Released(Why::GoneAndEmpty)));
+        assert_eq!(node.pin(&[]).expect("its place is free"), Pinned::Now);
+    });
+}
+
+#[test]
 fn a_further_door_is_noted_once_and_tells_the_handler_that_the_first_did_not_know() {
     isolated(|| {
         let node = Node::new();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ledger::record::{FileId, Source};
+use crate::lifecycle::{Facts, Pin, Tasks};
 use std::os::unix::fs::MetadataExt;
 
 #[test]
@@ -46,6 +47,34 @@ fn a_task_in_it_keeps_it_and_its_end_releases_it() {
         drop(task);
         assert_eq!(node.settle(), Some(Outcome::Released(Why::GoneAndEmpty)));
         node.nothing_is_left();
+    });
+}
+
+/// While `settle` scanned `/proc`, all of this has happened.
+#[test]
+fn what_was_seen_of_an_earlier_namespace_or_while_the_engine_held_it_releases_nothing() {
+    isolated(|| {
+        let node = Node::new();
+        let path = node.keeper.store.path(&node.name);
+        let _task = Parked::new(CloneFlags::empty(), move || {
+            let netns = Netns::open(&path).expect("open");
+            crate::netns::testing::join(&netns);
+        });
+        let sight = Sight { all: true, ..BLIND() };
+        let held = node.record().expect("record");
+        let facts = node.keeper.look(&node.name, &held, false, true);
+        node.engine_lets_go();
+        let gone = node.keeper.look(&node.name, &held, false, true);
+        node.change(|record| record.gone = Some(ago(GRACE)));
+
+        let earlier = Record { since: Boottime(held.since.0 - 1), ..held.clone() };
+        let empty = Facts { tasks: Tasks::None, ..gone };
+        let unpinned = Facts { pin: Pin::Missing, ..facts };
+        for (record, facts) in [(&earlier, empty), (&held, unpinned)] {
+            let error = node.keeper.settle_one(&node.name, record, facts, &sight, Mode::Apply).expect_err("changed");
+            assert!(error.is_busy() && error.to_string().contains("berth-s1 has changed"), "{error}");
+            assert!(node.held() && node.record().is_some());
+        }
     });
 }
 

@@ -129,7 +129,13 @@ impl Store {
     /// One system call: for what is asked on every container. The path is resolved as the runtime will do it.
     #[must_use]
     pub fn leads_to(&self, name: &PinName, id: NetnsId) -> bool {
-        nix::sys::stat::stat(&self.path(name)).is_ok_and(|stat| NetnsId::of(&stat) == id)
+        self.at(name) == Some(id)
+    }
+
+    /// The number of what the path of `name` leads to, a network namespace or not; `None` if to nothing. One system call.
+    #[must_use]
+    pub fn at(&self, name: &PinName) -> Option<NetnsId> {
+        nix::sys::stat::stat(&self.path(name)).ok().map(|stat| NetnsId::of(&stat))
     }
 
     /// All pins, and what merely looks like one. One bad file hides no other.
