@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["metrics", "logging", "config"],
     &["engine", "http", "ledger", "netlink", "netns", "nri", "oci"],
     &["apply"],
-    &["door"],
+    &["confine", "door"],
     &["check", "install"],
     &["cli", "admin", "daemon", "installer"],
     &["main", "lib"],
