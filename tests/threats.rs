@@ -23,5 +23,20 @@ mod delegates;
 mod exchanged;
 #[path = "threats/ids.rs"]
 mod ids;
+#[path = "threats/local.rs"]
+mod local;
 #[path = "threats/places.rs"]
 mod places;
+
+#[test]
+fn every_test_that_the_document_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let named = text.split("[`").skip(1).filter_map(|rest| rest.split_once("`](../"));
+    let named: Vec<_> = named.map(|(name, rest)| (name, rest.split(')').next().unwrap())).collect();
+    assert!(named.len() > 30, "{named:?}");
+    for (name, file) in named {
+        let there = std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(there.contains(&format!("fn {name}(")), "{file} has no {name}");
+    }
+}
