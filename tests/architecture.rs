@@ -132,12 +132,14 @@ fn unsafe_code_is_in_one_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     assert!(fs::read_to_string(root.join("Cargo.toml")).unwrap().contains("\nunsafe_code = \"deny\""));
     let files = ["src", "tests", "benches"].iter().flat_map(|dir| files(&root.join(dir)));
-    let naming: Vec<_> = files
+    let mut naming: Vec<_> = files
         .chain([root.join("build.rs")])
         .filter(|path| fs::read_to_string(path).unwrap().contains("unsafe_code"))
         .map(|path| path.strip_prefix(root).unwrap().to_owned())
         .collect();
-    assert_eq!(naming, ["src/sys.rs", "tests/architecture.rs"].map(PathBuf::from));
+    naming.sort();
+    // What berth is measured against is bare on purpose.
+    assert_eq!(naming, ["benches/pins.rs", "src/sys.rs", "tests/architecture.rs"].map(PathBuf::from));
 }
 
 /// Files of Rust in a directory and those below it.

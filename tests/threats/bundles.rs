@@ -7,6 +7,7 @@ use std::process::Command;
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
+use crate::exchanged::Racer;
 use crate::isolated;
 use crate::stage::{
     annotation, assert_delegated, bundle, containerd, create, delegate, interposer, netns, network, path, refused,
@@ -49,7 +50,7 @@ isolated! {
         let racer = "cd \"$1\" && while :; do ln -sf /run/victim link && mv link config.json; cp ../good file && mv file config.json; done";
         let dir = bundle("s1", &containerd("sandbox", "s1"), &network(&engine));
         fs::copy(dir.join("config.json"), dir.parent().unwrap().join("good")).unwrap();
-        let mut racing = Command::new("sh").args(["-c", racer, "sh", dir.to_str().unwrap()]).spawn().unwrap();
+        let _racing = Racer::start(Command::new("sh").args(["-c", racer, "sh", dir.to_str().unwrap()]));
         let (mut refusals, mut created) = (0, 0);
         while refusals < 5 || created < 5 {
             match create(&berth, &dir, "s1").status.code() {
@@ -57,8 +58,6 @@ isolated! {
                 _ => refusals += 1,
             }
         }
-        racing.kill().unwrap();
-        racing.wait().unwrap();
         assert_eq!(fs::read_to_string("/run/victim").unwrap(), "untouched");
         assert!(annotation_or_link(&dir));
     }

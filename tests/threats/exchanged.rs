@@ -8,15 +8,31 @@ use std::process::{Child, Command};
 use crate::isolated;
 use crate::stage::{bundle, containerd, create, delegate, inode, interposer, netns, network, path};
 
+/// A process that ends with the test, however that ends.
+pub(crate) struct Racer(Child);
+
+impl Racer {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Racer {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 /// A process that has `/run/way` lead to one directory and to another, over and over, by rename(2).
-fn exchanging(one: &str, other: &str) -> Child {
+fn exchanging(one: &str, other: &str) -> Racer {
     let script = "import os, sys\n\
         while True:\n\
         \tfor to in sys.argv[1:]:\n\
         \t\tos.symlink(to, '/run/next')\n\
         \t\tos.rename('/run/next', '/run/way')\n";
     symlink(one, "/run/way").unwrap();
-    Command::new("python3").args(["-c", script, one, other]).spawn().unwrap()
+    Racer::start(Command::new("python3").args(["-c", script, one, other]))
 }
 
 fn mount(from: &str, onto: &str) {
@@ -33,7 +49,7 @@ isolated! {
         mount(&own, "/run/own/ns");
         mount("/proc/self/ns/net", "/run/hosts/ns");
         let hosts = inode("/run/hosts/ns");
-        let mut racing = exchanging("/run/own", "/run/hosts");
+        let _racing = exchanging("/run/own", "/run/hosts");
         let (mut pinned, mut others) = (0, 0);
         for _ in 0..400 {
             let dir = bundle("s1", &containerd("sandbox", "s1"), &network("/run/way/ns"));
@@ -48,12 +64,10 @@ isolated! {
             } else {
                 others += 1;
             }
-            if pinned >= 10 && others >= 10 {
+            if pinned >= 5 && others >= 5 {
                 break;
             }
         }
-        racing.kill().unwrap();
-        racing.wait().unwrap();
         assert!(pinned > 0 && others > 0, "{pinned} were pinned and {others} were not: the race was not there");
     }
 
@@ -65,7 +79,7 @@ isolated! {
         create(&berth, &dir, "victim");
         mount(&own, "/run/own/ns");
         mount("/run/netns/berth-victim", "/run/victims/ns");
-        let mut racing = exchanging("/run/own", "/run/victims");
+        let _racing = exchanging("/run/own", "/run/victims");
         let (mut pinned, mut refused) = (0, 0);
         for _ in 0..400 {
             let dir = bundle("s1", &containerd("sandbox", "s1"), &network("/run/way/ns"));
@@ -76,12 +90,10 @@ isolated! {
             } else {
                 refused += 1;
             }
-            if pinned >= 10 && refused >= 10 {
+            if pinned >= 5 && refused >= 5 {
                 break;
             }
         }
-        racing.kill().unwrap();
-        racing.wait().unwrap();
         assert!(pinned > 0 && refused > 0, "{pinned} were pinned and {refused} were refused: the race was not there");
         assert_eq!(inode("/run/netns/berth-victim"), inode(&victims));
     }

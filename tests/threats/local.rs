@@ -54,7 +54,7 @@ isolated! {
     fn a_lock_on_the_netns_directory_which_anybody_can_take_holds_nothing_up() {
         fs::create_dir("/run/netns").unwrap();
         fs::set_permissions("/run/netns", fs::Permissions::from_mode(0o755)).unwrap();
-        let mut held = somebody("flock /run/netns -c 'echo held; exec sleep 1000'").stdout(Stdio::piped()).spawn().unwrap();
+        let mut held = somebody("exec 9</run/netns; flock 9; echo held; exec sleep 1000").stdout(Stdio::piped()).spawn().unwrap();
         let mut word = [0; 5];
         std::io::Read::read_exact(held.stdout.as_mut().unwrap(), &mut word).unwrap();
         assert!(fs::File::open("/run/netns").unwrap().try_lock().is_err());
