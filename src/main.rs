@@ -3,6 +3,7 @@
 use berth::admin::{self, AdminError, Remarks};
 use berth::cli::{self, Cli, Command};
 use berth::config::Config;
+use berth::confine::confine;
 use berth::daemon;
 use berth::door::interpose::Interposer;
 use berth::door::nri::Place;
@@ -129,6 +130,7 @@ fn launched(launch: Launch) -> Ending {
 
 fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Ending {
     daemon::hold_hangups();
+    let confined = confine(nri.pins_by);
     let listen = nri.listen;
     let cli::Directories { state_dir, netns_dir, host_proc } = nri.directories;
     let place = Place { proc: host_proc, pins_by: nri.pins_by };
@@ -139,5 +141,15 @@ fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Endi
     logging::init(&level(), log)?;
     let config_file = nri.config.path;
     let config = Config::load(config_file.as_deref())?;
-    Ok(daemon::run(daemon::Start { endpoint, identity, config, config_file, listen, state_dir, netns_dir, place }))
+    Ok(daemon::run(daemon::Start {
+        endpoint,
+        identity,
+        config,
+        config_file,
+        listen,
+        state_dir,
+        netns_dir,
+        place,
+        confined,
+    }))
 }

@@ -1,6 +1,6 @@
 //! The system calls that no library offers safely. THE ONLY file of the crate that may contain `unsafe`, and the only
 //! one that may call `mount`, `umount2`, `setns` and `unshare`: for `netns`, for the socket that a runtime hands to the plugin it
-//! starts, and for becoming or starting another program. No policy here: each function is one call, typed, with its error number as it came.
+//! starts, for becoming or starting another program, and for a filter of system calls. No policy here: each function is one call, typed, with its error number as it came.
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // the ban elsewhere points here
 
@@ -17,6 +17,7 @@ use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use seccompiler::sock_filter;
 
 /// `_IO(0xb7, 0x3)` of linux/nsfs.h.
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
@@ -150,6 +151,24 @@ fn interface_ioctl(socket: &OwnedFd, number: libc::c_ulong, request: &mut libc::
     // points to for the call; its name ends in a zero byte. The socket is borrowed, so its number stays this socket's.
     let done = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), number, std::ptr::from_mut(request)) };
     Errno::result(done).map(drop)
+}
+
+/// Has the kernel ask `program` about every system call of all threads of this process, for good, and log what that refuses
+/// (seccomp(2)).
+///
+/// Holds before: no_new_privs is set, or the thread has CAP_SYS_ADMIN. EINVAL: the kernel has no such filters. ESRCH: another thread
+/// has a filter of its own.
+pub(crate) fn filter_calls(program: &[sock_filter]) -> Result<(), Errno> {
+    let len = u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
+    let filter = libc::sock_fprog { len, filter: program.as_ptr().cast_mut().cast() };
+    let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_LOG;
+    // SAFETY: the kernel copies `len` instructions from `filter` and writes nothing there; the slice that it points to is as
+    // long and is borrowed for the call. Both crates' `sock_filter` are the kernel's (linux/filter.h), `repr(C)`.
+    let done = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter) };
+    match Errno::result(done)? {
+        0 => Ok(()),
+        _thread => Err(Errno::ESRCH),
+    }
 }
 
 /// Lets a broken pipe end the process again, as it did before the standard library's start-up ignored it: what a program

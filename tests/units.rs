@@ -4,9 +4,13 @@
 #[path = "common/isolated.rs"]
 mod isolated;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use berth::apply::PinsBy;
+use berth::confine::{Libc, allowed};
 
 const UNITS: [&str; 3] = ["berth.service", "berth-gc.service", "berth-gc.timer"];
 
@@ -85,4 +89,28 @@ fn what_the_units_run_is_what_berth_understands() {
             assert!(output.status.success(), "{line}: {output:?}");
         }
     }
+}
+
+/// The calls of a set of systemd's and of those that it is made of.
+fn calls_of(set: &str) -> BTreeSet<String> {
+    let output = Command::new("systemd-analyze").args(["syscall-filter", set]).output().expect("systemd-analyze runs");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let words = text.lines().skip(1).map(str::trim).filter(|word| !word.is_empty() && !word.starts_with('#'));
+    words.flat_map(|word| if word.starts_with('@') { calls_of(word) } else { [word.to_owned()].into() }).collect()
+}
+
+/// systemd kills for any other call, the daemon's own filter refuses.
+#[test]
+fn what_the_daemon_calls_is_let_through() {
+    let text = fs::read_to_string(path("berth.service")).unwrap();
+    let filter = text.lines().find_map(|line| line.strip_prefix("SystemCallFilter=")).expect("a filter");
+    let through: BTreeSet<_> = filter
+        .split(' ')
+        .flat_map(|word| if word.starts_with('@') { calls_of(word) } else { [word.to_owned()].into() })
+        .collect();
+    let called = [Libc::Gnu, Libc::Musl].into_iter().flat_map(|libc| allowed(libc, PinsBy::Daemon));
+    let called = called.map(|call| call.name().to_owned());
+    let confined = ["capget", "capset", "prctl", "seccomp"].map(str::to_owned);
+    let missing: Vec<_> = called.chain(confined).filter(|name| !through.contains(name)).collect();
+    assert_eq!(missing, Vec::<String>::new(), "of {}", through.len());
 }

@@ -8,8 +8,7 @@ use std::path::Path;
 
 pub(super) const PRIVILEGES: &str = "privileges";
 
-/// Numbers of capabilities (linux/capability.h).
-const CAP_DAC_OVERRIDE: u32 = 1;
+/// Numbers of capabilities (linux/capability.h). A daemon keeps these two ([`crate::confine::needed`]).
 const CAP_SYS_PTRACE: u32 = 19;
 const CAP_SYS_ADMIN: u32 = 21;
 
@@ -32,7 +31,7 @@ pub(super) fn privileges(node: &Node) -> Vec<Finding> {
         return vec![Finding::skip(PRIVILEGES, format!("kernel {kernel}; run as root to see what berth may do"))];
     }
     let filter = if has.filtered {
-        "; a seccomp filter is on, which must let mount, umount2, setns and unshare through (the engine's default one does with CAP_SYS_ADMIN)"
+        "; a seccomp filter is on, which must let mount, umount2 and unshare through (the engine's default one does with CAP_SYS_ADMIN)"
     } else {
         ""
     };
@@ -40,11 +39,9 @@ pub(super) fn privileges(node: &Node) -> Vec<Finding> {
     vec![if lacks(CAP_SYS_ADMIN) {
         let hint = "give it to the container (securityContext.capabilities.add: SYS_ADMIN), or run as root on the node";
         Finding::fail(PRIVILEGES, format!("CAP_SYS_ADMIN is not there: nothing can be pinned{filter}"), hint)
-    } else if lacks(CAP_SYS_PTRACE) || lacks(CAP_DAC_OVERRIDE) {
-        let hint = "add SYS_PTRACE and DAC_OVERRIDE to securityContext.capabilities.add";
-        let message = format!(
-            "CAP_SYS_PTRACE or CAP_DAC_OVERRIDE is not there: whose namespaces tasks are in is told less surely{filter}"
-        );
+    } else if lacks(CAP_SYS_PTRACE) {
+        let hint = "add SYS_PTRACE to securityContext.capabilities.add";
+        let message = format!("CAP_SYS_PTRACE is not there: whose namespaces tasks are in is told less surely{filter}");
         Finding::warn(PRIVILEGES, message, hint)
     } else {
         Finding::pass(PRIVILEGES, format!("kernel {kernel}; root with all that berth needs{filter}"))

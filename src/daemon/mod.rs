@@ -18,6 +18,7 @@ mod watch;
 use crate::address::Address;
 use crate::apply::{ApplyError, Keeper};
 use crate::config::Config;
+use crate::confine::Confined;
 use crate::door::nri::{NriDoor, Place};
 use crate::exit::{Exit, chain};
 use crate::fsutil::Lock;
@@ -70,6 +71,8 @@ pub struct Start {
     pub netns_dir: PathBuf,
     /// Where this process is.
     pub place: Place,
+    /// What it has given up.
+    pub confined: Confined,
 }
 
 /// Why the daemon ended.
@@ -154,6 +157,7 @@ async fn serve(start: Start) -> Result<(), DaemonError> {
         .with("config_hash", config_name(start.config.hash))
         .with("profiles", &start.config);
     log::info!("{line}");
+    start.confined.log();
     // It has just been read; a passive daemon does not read it again.
     CONFIG_GOOD.set(&[], 1);
     let keeper = Keeper::open(&start.state_dir, &start.netns_dir)?;

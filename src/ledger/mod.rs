@@ -10,17 +10,20 @@
 //!
 //! Owns that directory and nothing else. A record that cannot be read never hides the others.
 
+mod owner;
 pub mod record;
 #[cfg(test)]
 mod tests;
 
 use crate::fsutil::{self, FileError, Lock, TEMP_PREFIX};
 use crate::pin::PinName;
+use owner::check_above;
+pub use owner::check_owner;
 use record::{Record, RecordError};
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,6 +50,16 @@ pub enum LedgerError {
         /// The directory.
         path: PathBuf,
         /// What is wrong with it.
+        problem: String,
+    },
+    /// A directory above it can, and so they could put another one in its place.
+    #[error("state directory {}: {} above it {problem}; keep the state where root alone can write, as in {DEFAULT_DIR}", path.display(), above.display())]
+    UnsafeAbove {
+        /// The state directory.
+        path: PathBuf,
+        /// The one above it.
+        above: PathBuf,
+        /// What is wrong with that.
         problem: String,
     },
     /// A record that is not one, or not one of ours to read.
@@ -121,8 +134,10 @@ impl Ledger {
     /// Opens the ledger in `dir`, made with mode 0700 if absent.
     ///
     /// # Errors
-    /// It cannot be made, is not a directory, or can be written by anybody but its owner and root.
+    /// It cannot be made, is not a directory, can be written by anybody but its owner and root, or is in a directory in which
+    /// others could put another one in its place.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
+        check_above(dir)?;
         for dir in [dir.to_owned(), dir.join("sandboxes"), dir.join("locks")] {
             match check_owner(&dir) {
                 Err(LedgerError::File(error)) if error.is_not_found() => make(&dir)?,
@@ -137,6 +152,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::open`].
     pub fn existing(dir: &Path) -> Result<Self, LedgerError> {
+        check_above(dir)?;
         for dir in [dir.to_owned(), dir.join("sandboxes")] {
             match check_owner(&dir) {
                 Err(LedgerError::File(error)) if error.is_not_found() => {}
@@ -326,23 +342,4 @@ fn make(dir: &Path) -> Result<(), LedgerError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700).create(dir).map_err(FileError::new("make the directory", dir))?;
     check_owner(dir)
-}
-
-/// Whether nobody but root, or whoever this process is, can write to `dir`.
-///
-/// # Errors
-/// [`LedgerError::Unsafe`]; [`LedgerError::File`] if it cannot be looked at.
-pub fn check_owner(dir: &Path) -> Result<(), LedgerError> {
-    let data = std::fs::symlink_metadata(dir).map_err(FileError::new("look at", dir))?;
-    let me = nix::unistd::geteuid().as_raw();
-    let problem = if !data.is_dir() {
-        "is not a directory".to_owned()
-    } else if data.uid() != me && data.uid() != 0 {
-        format!("belongs to uid {}", data.uid())
-    } else if data.mode() & 0o022 != 0 {
-        format!("can be written by others (mode {:o})", data.mode() & 0o7777)
-    } else {
-        return Ok(());
-    };
-    Err(LedgerError::Unsafe { path: dir.to_owned(), problem })
 }

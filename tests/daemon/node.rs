@@ -31,6 +31,11 @@ pub(crate) async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Opt
     }
 }
 
+/// The binary under test: the one cargo built for these tests, or what `BERTH_BIN` names.
+fn binary() -> String {
+    std::env::var("BERTH_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_berth").to_owned())
+}
+
 /// The running binary.
 pub(crate) struct Berth {
     child: Child,
@@ -57,7 +62,8 @@ impl Berth {
     }
 
     fn spawn(before: &[&str], args: &[&str], stderr: impl Into<Stdio>) -> Child {
-        let line = [before, &[env!("CARGO_BIN_EXE_berth"), "nri", "--socket", SOCKET], args].concat();
+        let binary = binary();
+        let line = [before, &[&binary, "nri", "--socket", SOCKET], args].concat();
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).env("BERTH_LOG", "info").stdin(Stdio::null()).stderr(stderr);
         command.spawn().unwrap()

@@ -18,7 +18,7 @@ pub(crate) const RECORD: &str = "/run/record";
 const RECORDER: &str = r#"#!/bin/sh
 {
     echo "pid $$"
-    while read -r line; do case $line in SigBlk:*|SigIgn:*|Threads:*) echo "$line" ;; esac; done < /proc/$$/status
+    while read -r line; do case $line in SigBlk:*|SigIgn:*|Threads:*|Cap*|NoNewPrivs:*|Seccomp*) echo "$line" ;; esac; done < /proc/$$/status
     readlink /proc/$$/cwd /proc/$$/exe
     for fd in /proc/$$/fd/?; do echo "$fd"; readlink "$fd"; done
 } > /run/record.raw

@@ -95,7 +95,7 @@ fn check(input: &Input) -> Result<Option<Input>, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 256 }))]
 
     #[test]
     fn an_import_is_added_and_taken_out_and_nothing_else((_, text) in root()) {

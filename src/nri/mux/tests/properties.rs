@@ -38,7 +38,7 @@ fn the_oracle_knows_what_go_cannot_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
 
     /// Any cut of the trunk's bytes gives the same bytes on every connection.
     #[test]
