@@ -1,0 +1,228 @@
+//! One path, disturbed at each of its calls, and what must be so after it.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::calls;
+use crate::scene::{admin, clear, succeed, time_passes};
+use crate::state::{State, assert_sound};
+use crate::tracer::{self, Call, Fault, Plan, Run};
+
+/// A path of berth's.
+pub(crate) struct Path {
+    pub(crate) name: &'static str,
+    /// What is so before.
+    pub(crate) prepare: fn(),
+    /// What berth is asked to do; and asked again when that failed.
+    pub(crate) call: fn() -> Command,
+    /// Whose specification it writes.
+    pub(crate) bundle: Option<&'static str>,
+    /// What must be so when it is done, in words of the state.
+    pub(crate) done: &'static [&'static str],
+    /// What it was for is given up.
+    pub(crate) give_up: fn(),
+}
+
+/// How a disturbed path goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The call is made again, and later the pod ends.
+    Again,
+    /// The pod ends without that.
+    GivenUp,
+}
+
+/// What an undisturbed path passes through.
+struct Reference {
+    calls: Vec<Call>,
+    before: State,
+    done: State,
+    over: State,
+}
+
+/// Disturbs each call of the path, or in the short form some.
+pub(crate) fn sweep(path: &Path) {
+    let reference = reference(path);
+    let all = std::env::var("BERTH_FAULTS").is_ok_and(|form| form == "all");
+    let (mut tally, mut wrong) = (Tally::default(), Vec::new());
+    for plan in plans(&reference.calls, all) {
+        let both = [Next::Again, Next::GivenUp];
+        let next = if all { &both[..] } else { &both[plan.0 % 2..][..1] };
+        for next in next {
+            match disturbed(path, &reference, plan, *next) {
+                Ok(became) => tally.count(became),
+                Err(what) => wrong.push(what),
+            }
+        }
+    }
+    println!("faults: {}: {} system calls; {tally}", path.name, reference.calls.len());
+    assert!(
+        wrong.is_empty(),
+        "{} wrong of these, first of all {}",
+        wrong.len(),
+        wrong[..wrong.len().min(40)].join("\n")
+    );
+}
+
+/// Every kill there is; and each call's failures, of which the short form takes one.
+fn plans(calls: &[Call], all: bool) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for (at, &call) in calls.iter().enumerate() {
+        plans.extend([(at, Fault::KillBefore), (at, Fault::KillAfter)]);
+        let failures = calls::failures(call);
+        let some = if all { failures.len() } else { failures.len().min(1) };
+        plans.extend(failures.into_iter().take(some).map(|failure| (at, failure)));
+    }
+    plans
+}
+
+fn reference(path: &Path) -> Reference {
+    clear();
+    (path.prepare)();
+    let before = State::see();
+    let run = tracer::run(&(path.call)(), None);
+    assert!(run.status.success() && run.said.is_empty() && run.calls.len() > 50, "{run:?}");
+    let done = State::see();
+    for word in path.done {
+        assert!(done.says(word), "{}: {word} is not in\n{done}", path.name);
+    }
+    assert_sound();
+    (path.give_up)();
+    succeed(admin(&["gc"]));
+    let over = State::see();
+    assert!(!over.says("s1"), "{}: is left:\n{over}", path.name);
+    Reference { calls: run.calls, before, done, over }
+}
+
+/// One run. What became of the process, in a word; or what is not as it must be.
+fn disturbed(path: &Path, reference: &Reference, plan: Plan, next: Next) -> Result<&'static str, String> {
+    clear();
+    (path.prepare)();
+    let run = tracer::run(&(path.call)(), Some(plan));
+    if !run.disturbed {
+        return Ok("not reached");
+    }
+    let call = calls::name(run.calls[plan.0]);
+    let when = format!("{}, call {} ({call}), {:?}, then {next:?}", path.name, plan.0, plan.1);
+    let now = State::see();
+    let judged = std::panic::catch_unwind(|| {
+        assert_sound();
+        assert_others_untouched(&now, reference);
+        let became = judge(path, reference, plan, &run, &now);
+        if next == Next::Again {
+            succeed((path.call)());
+            State::see().but_swept().assert_is(&reference.done, "again");
+        }
+        (path.give_up)();
+        time_passes();
+        succeed(admin(&["gc"]));
+        State::see().assert_is(&reference.over, "over");
+        became
+    });
+    judged.map_err(|panic| {
+        let why = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        format!("{when}: {}\nit ended with {} and said {:?}", why.unwrap_or_default(), run.status, run.said)
+    })
+}
+
+/// What is another pod's or the engine's is as it was; mounts may have become shared.
+#[track_caller]
+fn assert_others_untouched(now: &State, reference: &Reference) {
+    for line in &reference.before.naming(&["berth-s0", "bundles/s0", "mount /run/netns/cni-", "file /run/netns/cni-"]).0
+    {
+        assert!(now.0.contains(line) || now.0.contains(&format!("{line} shared")), "is gone: {line}");
+    }
+}
+
+/// Whether the process did what its fault leaves it.
+fn judge(path: &Path, reference: &Reference, (at, fault): Plan, run: &Run, now: &State) -> &'static str {
+    let errno = match fault {
+        Fault::KillBefore | Fault::KillAfter => return "killed",
+        Fault::Fail(errno) | Fault::FailAfter(errno) => errno,
+    };
+    match run.status.code() {
+        Some(0) => {
+            assert!(run.said.is_empty(), "it succeeded and has complained");
+            assert_eq!(run.replaced, path.bundle.is_some(), "the delegate runs after berth, and only then");
+            if logged(DEGRADED) {
+                return "succeeded with less and logged why";
+            }
+            now.assert_is(&reference.done, "it succeeded");
+            "succeeded all the same"
+        }
+        Some(1) => {
+            assert_says_why(&run.said, errno, run.calls[at]);
+            if run.calls[at].number == libc::SYS_execve {
+                // The engine is told, and gives the container up.
+                now.assert_is(&reference.done, "all but the delegate");
+                return "refused by the delegate";
+            }
+            assert_undone(path, reference, now);
+            "refused and undone"
+        }
+        _ => {
+            assert!(calls::starves(run.calls[at]), "it ended with {}", run.status);
+            "starved"
+        }
+    }
+}
+
+/// One line that says what could not be done to which object, and why.
+fn assert_says_why(said: &str, errno: Errno, call: Call) {
+    assert!(said.starts_with("berth: ") && said.lines().count() == 1, "{said:?}");
+    let why = std::io::Error::from(errno).to_string();
+    let why = if calls::starves(call) { "os error" } else { why.as_str() };
+    let step = said.split_once(why).map(|(step, _)| step);
+    let names = |step: &str| step.contains('/') || step.contains("network namespace");
+    assert!(step.is_some_and(names), "{said:?} names no object, or not {why:?}");
+}
+
+/// What an interposer says in its log where it does less than asked for and the container is created all the same: it cannot
+/// tell the host's namespaces, or an earlier pin could not be settled in passing.
+const DEGRADED: [&str; 2] = ["reason=host-not-visible", "a pin could not be settled"];
+
+fn logged(words: [&str; 2]) -> bool {
+    let log = std::fs::read_to_string("/run/berth/interpose.log").unwrap_or_default();
+    words.iter().any(|word| log.contains(word))
+}
+
+/// Everything is as it was, but for a lock that nobody holds; or the pin stands with its record, and the specification is
+/// as it was.
+fn assert_undone(path: &Path, reference: &Reference, now: &State) {
+    let now = &now.but_locks();
+    if *now == reference.before {
+        return;
+    }
+    let Some(id) = path.bundle else { return now.assert_is(&reference.before, "undone") };
+    let pinned = now.but_specification(id) == reference.done.but_specification(id);
+    let unwritten = now.0.is_superset(&specification(&reference.before, id));
+    if !(pinned && unwritten) {
+        now.assert_is(&reference.before, "undone");
+    }
+}
+
+fn specification(state: &State, id: &str) -> std::collections::BTreeSet<String> {
+    let own = state.but_specification(id);
+    state.0.difference(&own.0).cloned().collect()
+}
+
+/// What became of the runs.
+#[derive(Default)]
+struct Tally(BTreeMap<&'static str, usize>);
+
+impl Tally {
+    fn count(&mut self, became: &'static str) {
+        *self.0.entry(became).or_default() += 1;
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let runs: usize = self.0.values().sum();
+        write!(f, "{runs} runs")?;
+        self.0.iter().try_for_each(|(became, times)| write!(f, ", {times} {became}"))
+    }
+}
