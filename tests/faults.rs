@@ -12,11 +12,15 @@
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
 compile_error!("these tests read and write the registers of a traced program, and know only those of x86_64");
 
+#[path = "common/fake_runtime.rs"]
+mod fake_runtime;
 #[path = "common/isolated.rs"]
 mod isolated;
 
 #[path = "faults/calls.rs"]
 mod calls;
+#[path = "faults/daemon.rs"]
+mod daemon;
 #[path = "faults/paths.rs"]
 mod paths;
 #[path = "faults/scene.rs"]

@@ -13,7 +13,8 @@ use crate::sweep::{Path, sweep};
 /// Containers outside of every pod are given namespaces of berth's making.
 const MADE: &str = "profiles: [{name: p, netns: create}]";
 
-fn beside_another_pod() {
+/// A pod that is pinned already, and is none of this.
+pub(crate) fn beside_another_pod() {
     pod(0);
     succeed(create("k8s.io", "s0"));
 }
@@ -44,6 +45,7 @@ const FIRST_PIN: Path = Path {
     call: create_sandbox,
     bundle: Some("s1"),
     done: &["mount /run/netns/berth-s1 ns1", "record berth-s1", r#""path":"/run/netns/berth-s1""#],
+    step: 7,
     give_up: engine_gives_up,
 };
 
@@ -64,6 +66,7 @@ const MEMBER: Path = Path {
     },
     call: || create("k8s.io", "c1"),
     bundle: Some("c1"),
+    step: 11,
     done: &[
         r#"specification /run/bundles/c1 {"ociVersion":"1.2.0","annotations":{"io.kubernetes.cri.container-type":"container""#,
     ],
@@ -82,6 +85,7 @@ const CREATED: Path = Path {
         plain_bundle("s1", "{}", NEW);
     },
     call: || create("default", "s1"),
+    step: 11,
     bundle: Some("s1"),
     done: &["mount /run/netns/berth-s1-", "record berth-s1-", r#""path":"/run/netns/berth-s1-"#],
     give_up: || fs::remove_dir_all(bundle_of("s1")).unwrap(),
@@ -94,6 +98,7 @@ const RELEASE: Path = Path {
         engine_gives_up();
     },
     call: || admin(&["gc"]),
+    step: 11,
     bundle: None,
     done: &["record berth-s0"],
     give_up: || {},
@@ -118,6 +123,7 @@ const RELEASE_IN_PASSING: Path = Path {
     },
     call: || create("k8s.io", "c0"),
     bundle: Some("c0"),
+    step: 11,
     done: &["record berth-s0", r#""path":"/run/netns/berth-s0""#],
     give_up: || fs::remove_dir_all(bundle_of("c0")).unwrap(),
 };

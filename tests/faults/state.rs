@@ -82,6 +82,12 @@ impl State {
         Self(kept.collect())
     }
 
+    /// Whether or not the pins' directory has been made a shared mount, once and for good.
+    pub(crate) fn but_sharing(&self) -> Self {
+        let lines = self.0.iter().map(|line| line.strip_suffix(" shared").unwrap_or(line).to_owned());
+        Self(lines.filter(|line| line != "mount /run/netns tmpfs").collect())
+    }
+
     /// Without the specification in the bundle of `id`, which may be the old one or the new one.
     pub(crate) fn but_specification(&self, id: &str) -> Self {
         let own = format!("specification {} ", bundle_of(id).display());

@@ -22,6 +22,8 @@ pub(crate) struct Path {
     pub(crate) bundle: Option<&'static str>,
     /// What must be so when it is done, in words of the state.
     pub(crate) done: &'static [&'static str],
+    /// The short form takes every so-manieth call.
+    pub(crate) step: usize,
     /// What it was for is given up.
     pub(crate) give_up: fn(),
 }
@@ -46,11 +48,11 @@ struct Reference {
 /// Disturbs each call of the path, or in the short form some.
 pub(crate) fn sweep(path: &Path) {
     let reference = reference(path);
-    let all = std::env::var("BERTH_FAULTS").is_ok_and(|form| form == "all");
+    let step = if is_long() { 1 } else { path.step };
     let (mut tally, mut wrong) = (Tally::default(), Vec::new());
-    for plan in plans(&reference.calls, all) {
+    for (at, plan) in plans(&reference.calls, step).into_iter().enumerate() {
         let both = [Next::Again, Next::GivenUp];
-        let next = if all { &both[..] } else { &both[plan.0 % 2..][..1] };
+        let next = if is_long() { &both[..] } else { &both[at % 2..][..1] };
         for next in next {
             match disturbed(path, &reference, plan, *next) {
                 Ok(became) => tally.count(became),
@@ -58,23 +60,25 @@ pub(crate) fn sweep(path: &Path) {
             }
         }
     }
-    println!("faults: {}: {} system calls; {tally}", path.name, reference.calls.len());
-    assert!(
-        wrong.is_empty(),
-        "{} wrong of these, first of all {}",
-        wrong.len(),
-        wrong[..wrong.len().min(40)].join("\n")
-    );
+    tally.conclude(path.name, reference.calls.len(), &wrong);
 }
 
-/// Every kill there is; and each call's failures, of which the short form takes one.
-fn plans(calls: &[Call], all: bool) -> Vec<Plan> {
+/// Every call is to be disturbed, in every way.
+pub(crate) fn is_long() -> bool {
+    std::env::var("BERTH_FAULTS").is_ok_and(|form| form == "all")
+}
+
+/// Of every `step`th call both kills and each failure; in the short form one failure.
+pub(crate) fn plans(calls: &[Call], step: usize) -> Vec<Plan> {
     let mut plans = Vec::new();
-    for (at, &call) in calls.iter().enumerate() {
+    for (at, &call) in calls.iter().enumerate().step_by(step) {
         plans.extend([(at, Fault::KillBefore), (at, Fault::KillAfter)]);
-        let failures = calls::failures(call);
-        let some = if all { failures.len() } else { failures.len().min(1) };
-        plans.extend(failures.into_iter().take(some).map(|failure| (at, failure)));
+        let mut failures = calls::failures(call);
+        if !is_long() {
+            // Not the first of all calls alike.
+            failures = failures.iter().cycle().skip(at % 7).take(failures.len().min(1)).copied().collect();
+        }
+        plans.extend(failures.into_iter().map(|failure| (at, failure)));
     }
     plans
 }
@@ -108,9 +112,9 @@ fn disturbed(path: &Path, reference: &Reference, plan: Plan, next: Next) -> Resu
     let call = calls::name(run.calls[plan.0]);
     let when = format!("{}, call {} ({call}), {:?}, then {next:?}", path.name, plan.0, plan.1);
     let now = State::see();
-    let judged = std::panic::catch_unwind(|| {
+    let judged = caught(|| {
         assert_sound();
-        assert_others_untouched(&now, reference);
+        assert_others_untouched(&now, &reference.before);
         let became = judge(path, reference, plan, &run, &now);
         if next == Next::Again {
             succeed((path.call)());
@@ -119,19 +123,24 @@ fn disturbed(path: &Path, reference: &Reference, plan: Plan, next: Next) -> Resu
         (path.give_up)();
         time_passes();
         succeed(admin(&["gc"]));
-        State::see().assert_is(&reference.over, "over");
+        State::see().but_sharing().assert_is(&reference.over.but_sharing(), "over");
         became
     });
-    judged.map_err(|panic| {
-        let why = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        format!("{when}: {}\nit ended with {} and said {:?}", why.unwrap_or_default(), run.status, run.said)
+    judged.map_err(|why| format!("{when}: {why}\nit ended with {} and said {:?}", run.status, run.said))
+}
+
+/// What the assertions of `judge` say, as text.
+pub(crate) fn caught<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("a panic without words").to_owned()
     })
 }
 
 /// What is another pod's or the engine's is as it was; mounts may have become shared.
 #[track_caller]
-fn assert_others_untouched(now: &State, reference: &Reference) {
-    for line in &reference.before.naming(&["berth-s0", "bundles/s0", "mount /run/netns/cni-", "file /run/netns/cni-"]).0
+pub(crate) fn assert_others_untouched(now: &State, before: &State) {
+    for line in &before.naming(&["berth-s0", "bundles/s0", "mount /run/netns/cni-", "file /run/netns/cni-"]).0
     {
         assert!(now.0.contains(line) || now.0.contains(&format!("{line} shared")), "is gone: {line}");
     }
@@ -193,7 +202,7 @@ fn logged(words: [&str; 2]) -> bool {
 /// as it was.
 fn assert_undone(path: &Path, reference: &Reference, now: &State) {
     let now = &now.but_locks();
-    if *now == reference.before {
+    if now.but_sharing() == reference.before.but_sharing() {
         return;
     }
     let Some(id) = path.bundle else { return now.assert_is(&reference.before, "undone") };
@@ -211,18 +220,32 @@ fn specification(state: &State, id: &str) -> std::collections::BTreeSet<String> 
 
 /// What became of the runs.
 #[derive(Default)]
-struct Tally(BTreeMap<&'static str, usize>);
+pub(crate) struct Tally(BTreeMap<&'static str, usize>);
 
 impl Tally {
-    fn count(&mut self, became: &'static str) {
+    pub(crate) fn count(&mut self, became: &'static str) {
         *self.0.entry(became).or_default() += 1;
+    }
+
+    pub(crate) fn of(&self, became: &str) -> usize {
+        self.0.get(became).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn runs(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// Says what was done, and panics with the first of what was wrong.
+    pub(crate) fn conclude(&self, name: &str, calls: usize, wrong: &[String]) {
+        println!("faults: {name}: {calls} system calls; {self}");
+        let first = wrong.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+        assert!(wrong.is_empty(), "{} wrong of these, first of all {first}", wrong.len());
     }
 }
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let runs: usize = self.0.values().sum();
-        write!(f, "{runs} runs")?;
+        write!(f, "{} runs", self.runs())?;
         self.0.iter().try_for_each(|(became, times)| write!(f, ", {times} {became}"))
     }
 }

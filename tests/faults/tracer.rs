@@ -6,9 +6,15 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -66,28 +72,86 @@ const EVENT_STOP: i32 = 128;
 
 /// Runs `command` to its end, disturbed as planned. Its standard output is read by nobody.
 pub(crate) fn run(command: &Command, plan: Option<Plan>) -> Run {
-    let (said, pid) = start(command);
-    let mut tracer = Tracer::new(pid, plan);
-    let status = tracer.follow();
-    Run {
-        calls: tracer.calls,
-        disturbed: tracer.stage != Stage::Ahead,
-        replaced: tracer.replaced,
-        status,
-        said: text(said),
+    let said = tempfile::tempfile().unwrap();
+    let pid = start(command, &said);
+    Tracer::new(pid, plan, Begin::Main(0)).to_the_end(&said)
+}
+
+/// A traced program that serves, on a thread that traces it.
+pub(crate) struct Server {
+    pid: Pid,
+    said: File,
+    news: Arc<News>,
+    tracer: JoinHandle<Run>,
+}
+
+/// What is told between the tracer and others.
+#[derive(Default)]
+struct News {
+    /// The path begins, and calls count from now on.
+    begun: AtomicBool,
+    calls: AtomicUsize,
+    disturbed: AtomicBool,
+}
+
+impl Server {
+    /// Starts it. It is left alone until [`Self::begin`].
+    pub(crate) fn start(command: Command, plan: Option<Plan>) -> Self {
+        let said = tempfile::tempfile().unwrap();
+        let news = Arc::new(News::default());
+        let (tell, told) = channel();
+        let tracer = std::thread::spawn({
+            let (news, said) = (Arc::clone(&news), said.try_clone().unwrap());
+            move || {
+                let pid = start(&command, &said);
+                tell.send(pid).unwrap();
+                Tracer::new(pid, plan, Begin::Told(news)).to_the_end(&said)
+            }
+        });
+        Self { pid: told.recv().unwrap(), said, news, tracer }
+    }
+
+    /// From now on its calls count.
+    pub(crate) fn begin(&self) {
+        self.news.begun.store(true, SeqCst);
+    }
+
+    /// How many calls have been counted.
+    pub(crate) fn calls(&self) -> usize {
+        self.news.calls.load(SeqCst)
+    }
+
+    pub(crate) fn disturbed(&self) -> bool {
+        self.news.disturbed.load(SeqCst)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.tracer.is_finished()
+    }
+
+    /// What it has said up to now.
+    pub(crate) fn said(&self) -> String {
+        text(&self.said)
+    }
+
+    /// Kills it, unless it has ended by itself; what became of it.
+    pub(crate) fn end(self) -> Run {
+        if !self.has_ended() {
+            kill(self.pid, Signal::SIGKILL).unwrap();
+        }
+        self.tracer.join().unwrap()
     }
 }
 
-fn text(mut file: File) -> String {
-    let mut text = String::new();
-    file.rewind().unwrap();
-    file.read_to_string(&mut text).unwrap();
-    text
+/// All of a file that is being written.
+fn text(file: &File) -> String {
+    let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    String::from_utf8(bytes).unwrap()
 }
 
 /// The command, stopped where it is about to begin, and traced by this thread from there on.
-fn start(command: &Command) -> (File, Pid) {
-    let said = tempfile::tempfile().unwrap();
+fn start(command: &Command, said: &File) -> Pid {
     let mut waiter = Command::new("/bin/sh");
     waiter.args(["-c", WAITER, "sh"]).arg(command.get_program()).args(command.get_args());
     for (key, value) in command.get_envs() {
@@ -110,7 +174,15 @@ fn start(command: &Command) -> (File, Pid) {
         | Options::PTRACE_O_EXITKILL;
     ptrace::seize(pid, options).expect("a child can be traced");
     child.stdin.take().unwrap().write_all(b"\n").unwrap();
-    (said, pid)
+    pid
+}
+
+/// From when on calls count.
+enum Begin {
+    /// From `main` on. So many signal stacks were seen to be set.
+    Main(usize),
+    /// When that is told.
+    Told(Arc<News>),
 }
 
 /// How far the fault has come.
@@ -128,8 +200,7 @@ struct Tracer {
     pid: Pid,
     plan: Option<Plan>,
     stage: Stage,
-    /// Calls for signal stacks so far.
-    stacks: usize,
+    begin: Begin,
     /// Threads that are in a call.
     within: HashSet<Pid>,
     /// The program itself has been reached.
@@ -139,9 +210,15 @@ struct Tracer {
 }
 
 impl Tracer {
-    fn new(pid: Pid, plan: Option<Plan>) -> Self {
+    fn new(pid: Pid, plan: Option<Plan>, begin: Begin) -> Self {
         let within = HashSet::new();
-        Self { pid, plan, stage: Stage::Ahead, stacks: 0, within, executed: false, replaced: false, calls: Vec::new() }
+        Self { pid, plan, stage: Stage::Ahead, begin, within, executed: false, replaced: false, calls: Vec::new() }
+    }
+
+    fn to_the_end(mut self, said: &File) -> Run {
+        let status = self.follow();
+        let disturbed = self.stage != Stage::Ahead;
+        Run { calls: self.calls, disturbed, replaced: self.replaced, status, said: text(said) }
     }
 
     /// Until the process has ended.
@@ -173,7 +250,7 @@ impl Tracer {
         self.replaced = true;
         if let Stage::Within(_) = self.stage {
             // The last call is this one.
-            self.stage = Stage::Done;
+            self.done();
             kill(self.pid, Signal::SIGKILL).unwrap();
         }
         detach(pid);
@@ -195,8 +272,7 @@ impl Tracer {
         let Ok(mut registers) = ptrace::getregs(pid) else { return };
         assert_eq!(registers.rax.cast_signed(), -i64::from(libc::ENOSYS), "no call begins so: {registers:?}");
         let call = registers.orig_rax.cast_signed();
-        if self.stacks < RUNTIME_STACKS {
-            self.stacks += usize::from(call == libc::SYS_sigaltstack);
+        if !self.counts(call) {
             return;
         }
         let number = self.calls.len();
@@ -208,8 +284,31 @@ impl Tracer {
             ptrace::setregs(pid, registers).unwrap();
         }
         if fault == Fault::KillBefore {
-            self.stage = Stage::Done;
+            self.done();
             kill(self.pid, Signal::SIGKILL).unwrap();
+        }
+    }
+
+    /// Whether this call is one of the path.
+    fn counts(&mut self, call: i64) -> bool {
+        match &mut self.begin {
+            Begin::Main(RUNTIME_STACKS) => true,
+            Begin::Main(stacks) => {
+                *stacks += usize::from(call == libc::SYS_sigaltstack);
+                false
+            }
+            Begin::Told(news) => {
+                let begun = news.begun.load(SeqCst);
+                news.calls.fetch_add(usize::from(begun), SeqCst);
+                begun
+            }
+        }
+    }
+
+    fn done(&mut self) {
+        self.stage = Stage::Done;
+        if let Begin::Told(news) = &self.begin {
+            news.disturbed.store(true, SeqCst);
         }
     }
 
@@ -217,7 +316,7 @@ impl Tracer {
         if self.stage != Stage::Within(pid) {
             return;
         }
-        self.stage = Stage::Done;
+        self.done();
         match self.plan {
             Some((_, Fault::Fail(errno) | Fault::FailAfter(errno))) => {
                 let Ok(mut registers) = ptrace::getregs(pid) else { return };
