@@ -3,7 +3,7 @@
 use nix::errno::Errno::{self, EACCES, EAGAIN, EINTR, EIO, EMFILE, ENOLCK, ENOMEM, ENOSPC, EPERM};
 use nix::libc::{self, c_long};
 
-use crate::tracer::{Call, Fault};
+use crate::tracer::{Call, Fault, Plan};
 
 /// How a call can fail.
 #[derive(Clone, Copy, Debug)]
@@ -161,9 +161,9 @@ fn entry(call: Call) -> &'static (c_long, &'static str, Fails) {
     found.unwrap_or_else(|| panic!("system call {call:?} is new here: say in the table how it can fail"))
 }
 
-/// What the call is called.
-pub(crate) fn name(call: Call) -> &'static str {
-    entry(call).1
+/// What is done to which call.
+pub(crate) fn said(plan: Plan) -> String {
+    format!("call {} ({}), {:?}", plan.at, entry(plan.call).1, plan.fault)
 }
 
 /// Every way in which the call can fail.

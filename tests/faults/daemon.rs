@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use berth::nri::Event;
 use berth::nri::api::{LinuxNamespace, PodSandbox};
 
+use crate::alone;
 use crate::calls;
 use crate::fake_runtime::{self, FakeRuntime, Profile, Session};
-use crate::isolated;
 use crate::paths::beside_another_pod;
 use crate::scene::{berth, clear, engine_file, engine_lets_go, engine_makes, time_passes};
 use crate::state::{State, assert_sound};
@@ -20,6 +20,8 @@ use crate::tracer::{Call, Fault, Plan, Server};
 
 const SOCKET: &str = "/run/nri.sock";
 const LIMIT: Duration = Duration::from_secs(20);
+/// What is tried again is tried every second.
+const SOON: Duration = Duration::from_secs(5);
 /// So long without a call, and a path is at its end.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -85,8 +87,12 @@ impl Node {
 }
 
 /// Whether it comes to be so.
-async fn eventually(mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + LIMIT;
+async fn eventually(condition: impl FnMut() -> bool) -> bool {
+    within(LIMIT, condition).await
+}
+
+async fn within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
     while !condition() {
         if Instant::now() > deadline {
             return false;
@@ -152,13 +158,12 @@ async fn disturbed(work: Work, reference: &Reference, plan: Plan) -> Result<&'st
     }
     let became = became(&node, work, reference, plan).await;
     let run = node.berth.end();
-    let call = calls::name(run.calls[plan.0]);
-    let wrong = |why: String| format!("{work:?}, call {} ({call}), {:?}: {why}\nit said {}", plan.0, plan.1, run.said);
+    let wrong = |why: String| format!("{work:?}, {}: {why}\nit said {}", calls::said(plan), run.said);
     let became = became.map_err(&wrong)?;
     let now = State::see();
     caught(|| {
         assert_sound();
-        assert_others_untouched(&now, &reference.before);
+        assert_others_untouched(&now, if work == Work::Pin { &reference.before } else { &reference.over });
     })
     .map_err(&wrong)?;
     again(work, reference, plan).await.map_err(wrong)?;
@@ -166,17 +171,19 @@ async fn disturbed(work: Work, reference: &Reference, plan: Plan) -> Result<&'st
 }
 
 /// What became of it: it was killed; or it lives and has done what it was to do, or says why not.
-async fn became(node: &Node, work: Work, reference: &Reference, (_, fault): Plan) -> Result<&'static str, String> {
-    let errno = match fault {
+async fn became(node: &Node, work: Work, reference: &Reference, plan: Plan) -> Result<&'static str, String> {
+    let errno = match plan.fault {
         Fault::KillBefore | Fault::KillAfter => return Ok("killed"),
         Fault::Fail(errno) | Fault::FailAfter(errno) => errno,
     };
     let done = if work == Work::Pin { &reference.pinned } else { &reference.over };
     let why = std::io::Error::from(errno).to_string();
     let (mut is_done, mut is_said) = (false, false);
-    eventually(|| {
+    within(SOON, || {
         is_done = State::see().but_swept() == *done;
-        is_said = node.berth.said().contains(&why);
+        let said = node.berth.said();
+        // Of tasks that could not be looked for it says that there may be some.
+        is_said = said.contains(&why) || said.contains("event=Drain");
         is_done || is_said || node.berth.has_ended()
     })
     .await;
@@ -184,13 +191,15 @@ async fn became(node: &Node, work: Work, reference: &Reference, (_, fault): Plan
         (true, false, false) => Ok("done all the same"),
         (_, true, false) => Ok("said why"),
         (_, _, true) => Err("it has ended".into()),
-        (false, false, false) => Err(format!("it does not do it, and does not say {why:?}: there is\n{}", State::see())),
+        (false, false, false) => {
+            Err(format!("it does not do it, and does not say {why:?}: there is\n{}", State::see()))
+        }
     }
 }
 
 /// The next start, with the pod there or gone by now.
 async fn again(work: Work, reference: &Reference, plan: Plan) -> Result<(), String> {
-    let lives = work == Work::Pin && plan.0 % 2 == 0;
+    let lives = work == Work::Pin && plan.at % 2 == 0;
     if work == Work::Pin && !lives {
         engine_lets_go(1);
     }
@@ -199,7 +208,8 @@ async fn again(work: Work, reference: &Reference, plan: Plan) -> Result<(), Stri
     let expected = if lives { &reference.pinned } else { &reference.over };
     eventually(|| State::see() == *expected).await;
     let said = node.berth.end().said;
-    caught(|| State::see().assert_is(expected, "the next start")).map_err(|why| format!("{why}\nthe next one said {said}"))
+    caught(|| State::see().assert_is(expected, "the next start"))
+        .map_err(|why| format!("{why}\nthe next one said {said}"))
 }
 
 /// The short form takes so many of the calls, in equal steps.
@@ -224,7 +234,7 @@ fn sweep(work: Work) {
     });
 }
 
-isolated! {
+alone! {
     fn the_daemons_pin() {
         sweep(Work::Pin);
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::isolated;
+use crate::alone;
 use crate::scene::{
     NEW, admin, bundle, bundle_of, configure, create, engine_file, engine_lets_go, engine_makes, network, plain_bundle,
     pod, succeed,
@@ -44,6 +44,7 @@ const FIRST_PIN: Path = Path {
     },
     call: create_sandbox,
     bundle: Some("s1"),
+    over: None,
     done: &["mount /run/netns/berth-s1 ns1", "record berth-s1", r#""path":"/run/netns/berth-s1""#],
     step: 7,
     give_up: engine_gives_up,
@@ -67,6 +68,7 @@ const MEMBER: Path = Path {
     call: || create("k8s.io", "c1"),
     bundle: Some("c1"),
     step: 11,
+    over: None,
     done: &[
         r#"specification /run/bundles/c1 {"ociVersion":"1.2.0","annotations":{"io.kubernetes.cri.container-type":"container""#,
     ],
@@ -87,6 +89,7 @@ const CREATED: Path = Path {
     call: || create("default", "s1"),
     step: 11,
     bundle: Some("s1"),
+    over: None,
     done: &["mount /run/netns/berth-s1-", "record berth-s1-", r#""path":"/run/netns/berth-s1-"#],
     give_up: || fs::remove_dir_all(bundle_of("s1")).unwrap(),
 };
@@ -100,6 +103,7 @@ const RELEASE: Path = Path {
     call: || admin(&["gc"]),
     step: 11,
     bundle: None,
+    over: Some("s1"),
     done: &["record berth-s0"],
     give_up: || {},
 };
@@ -124,11 +128,12 @@ const RELEASE_IN_PASSING: Path = Path {
     call: || create("k8s.io", "c0"),
     bundle: Some("c0"),
     step: 11,
+    over: Some("s1"),
     done: &["record berth-s0", r#""path":"/run/netns/berth-s0""#],
     give_up: || fs::remove_dir_all(bundle_of("c0")).unwrap(),
 };
 
-isolated! {
+alone! {
     fn the_first_pin() {
         sweep(&FIRST_PIN);
     }

@@ -62,6 +62,11 @@ impl State {
         Self(self.0.iter().filter(|line| words.iter().any(|word| line.contains(word))).cloned().collect())
     }
 
+    /// Without the lines that name `word`.
+    pub(crate) fn but_naming(&self, word: &str) -> Self {
+        Self(self.0.difference(&self.naming(&[word]).0).cloned().collect())
+    }
+
     pub(crate) fn says(&self, word: &str) -> bool {
         self.0.iter().any(|line| line.contains(word))
     }

@@ -20,6 +20,8 @@ pub(crate) struct Path {
     pub(crate) call: fn() -> Command,
     /// Whose specification it writes.
     pub(crate) bundle: Option<&'static str>,
+    /// A pod that is over at its begin. It goes with this call or with the next occasion.
+    pub(crate) over: Option<&'static str>,
     /// What must be so when it is done, in words of the state.
     pub(crate) done: &'static [&'static str],
     /// The short form takes every so-manieth call.
@@ -72,13 +74,14 @@ pub(crate) fn is_long() -> bool {
 pub(crate) fn plans(calls: &[Call], step: usize) -> Vec<Plan> {
     let mut plans = Vec::new();
     for (at, &call) in calls.iter().enumerate().step_by(step) {
-        plans.extend([(at, Fault::KillBefore), (at, Fault::KillAfter)]);
+        let mut faults = vec![Fault::KillBefore, Fault::KillAfter];
         let mut failures = calls::failures(call);
         if !is_long() {
             // Not the first of all calls alike.
             failures = failures.iter().cycle().skip(at % 7).take(failures.len().min(1)).copied().collect();
         }
-        plans.extend(failures.into_iter().map(|failure| (at, failure)));
+        faults.extend(failures);
+        plans.extend(faults.into_iter().map(|fault| Plan { at, call, fault }));
     }
     plans
 }
@@ -109,8 +112,7 @@ fn disturbed(path: &Path, reference: &Reference, plan: Plan, next: Next) -> Resu
     if !run.disturbed {
         return Ok("not reached");
     }
-    let call = calls::name(run.calls[plan.0]);
-    let when = format!("{}, call {} ({call}), {:?}, then {next:?}", path.name, plan.0, plan.1);
+    let when = format!("{}, {}, then {next:?}", path.name, calls::said(plan));
     let now = State::see();
     let judged = caught(|| {
         assert_sound();
@@ -140,18 +142,19 @@ pub(crate) fn caught<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
 /// What is another pod's or the engine's is as it was; mounts may have become shared.
 #[track_caller]
 pub(crate) fn assert_others_untouched(now: &State, before: &State) {
-    for line in &before.naming(&["berth-s0", "bundles/s0", "mount /run/netns/cni-", "file /run/netns/cni-"]).0
-    {
+    for line in &before.naming(&["berth-s0", "bundles/s0", "mount /run/netns/cni-", "file /run/netns/cni-"]).0 {
         assert!(now.0.contains(line) || now.0.contains(&format!("{line} shared")), "is gone: {line}");
     }
 }
 
 /// Whether the process did what its fault leaves it.
-fn judge(path: &Path, reference: &Reference, (at, fault): Plan, run: &Run, now: &State) -> &'static str {
-    let errno = match fault {
+fn judge(path: &Path, reference: &Reference, plan: Plan, run: &Run, now: &State) -> &'static str {
+    let errno = match plan.fault {
         Fault::KillBefore | Fault::KillAfter => return "killed",
         Fault::Fail(errno) | Fault::FailAfter(errno) => errno,
     };
+    let but_over = |state: &State| path.over.map_or(state.clone(), |id| state.but_naming(id));
+    let (now, before, done) = (&but_over(now), &but_over(&reference.before), &but_over(&reference.done));
     match run.status.code() {
         Some(0) => {
             assert!(run.said.is_empty(), "it succeeded and has complained");
@@ -159,33 +162,33 @@ fn judge(path: &Path, reference: &Reference, (at, fault): Plan, run: &Run, now: 
             if logged(DEGRADED) {
                 return "succeeded with less and logged why";
             }
-            now.assert_is(&reference.done, "it succeeded");
+            now.assert_is(done, "it succeeded");
             "succeeded all the same"
         }
         Some(1) => {
-            assert_says_why(&run.said, errno, run.calls[at]);
-            if run.calls[at].number == libc::SYS_execve {
+            assert_says_why(&run.said, errno, plan.call);
+            if plan.call.number == libc::SYS_execve {
                 // The engine is told, and gives the container up.
-                now.assert_is(&reference.done, "all but the delegate");
+                now.assert_is(done, "all but the delegate");
                 return "refused by the delegate";
             }
-            assert_undone(path, reference, now);
+            assert_undone(path.bundle, now, before, done);
             "refused and undone"
         }
         _ => {
-            assert!(calls::starves(run.calls[at]), "it ended with {}", run.status);
+            assert!(calls::starves(plan.call), "it ended with {}", run.status);
             "starved"
         }
     }
 }
 
 /// One line that says what could not be done to which object, and why.
-fn assert_says_why(said: &str, errno: Errno, call: Call) {
+pub(crate) fn assert_says_why(said: &str, errno: Errno, call: Call) {
     assert!(said.starts_with("berth: ") && said.lines().count() == 1, "{said:?}");
     let why = std::io::Error::from(errno).to_string();
     let why = if calls::starves(call) { "os error" } else { why.as_str() };
     let step = said.split_once(why).map(|(step, _)| step);
-    let names = |step: &str| step.contains('/') || step.contains("network namespace");
+    let names = |step: &str| ["/", "network namespace", "the output"].iter().any(|name| step.contains(name));
     assert!(step.is_some_and(names), "{said:?} names no object, or not {why:?}");
 }
 
@@ -200,16 +203,16 @@ fn logged(words: [&str; 2]) -> bool {
 
 /// Everything is as it was, but for a lock that nobody holds; or the pin stands with its record, and the specification is
 /// as it was.
-fn assert_undone(path: &Path, reference: &Reference, now: &State) {
+fn assert_undone(bundle: Option<&str>, now: &State, before: &State, done: &State) {
     let now = &now.but_locks();
-    if now.but_sharing() == reference.before.but_sharing() {
+    if now.but_sharing() == before.but_sharing() {
         return;
     }
-    let Some(id) = path.bundle else { return now.assert_is(&reference.before, "undone") };
-    let pinned = now.but_specification(id) == reference.done.but_specification(id);
-    let unwritten = now.0.is_superset(&specification(&reference.before, id));
-    if !(pinned && unwritten) {
-        now.assert_is(&reference.before, "undone");
+    let pinned = bundle.is_some_and(|id| {
+        now.but_specification(id) == done.but_specification(id) && now.0.is_superset(&specification(before, id))
+    });
+    if !pinned {
+        now.assert_is(before, "undone");
     }
 }
 

@@ -43,8 +43,14 @@ pub(crate) struct Call {
     pub(crate) second: u64,
 }
 
-/// One fault, at the call of this number.
-pub(crate) type Plan = (usize, Fault);
+/// One fault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// At this call, counted from nought; or at the next one of its kind where threads have changed the order.
+    pub(crate) at: usize,
+    pub(crate) call: Call,
+    pub(crate) fault: Fault,
+}
 
 /// What became of a traced program.
 #[derive(Debug)]
@@ -277,7 +283,8 @@ impl Tracer {
         }
         let number = self.calls.len();
         self.calls.push(Call { number: call, second: registers.rsi });
-        let Some((_, fault)) = self.plan.filter(|(at, _)| *at == number && self.stage == Stage::Ahead) else { return };
+        let is_due = |plan: &Plan| plan.at <= number && plan.call.number == call && self.stage == Stage::Ahead;
+        let Some(Plan { fault, .. }) = self.plan.filter(is_due) else { return };
         self.stage = Stage::Within(pid);
         if let Fault::KillBefore | Fault::Fail(_) = fault {
             registers.orig_rax = u64::MAX;
@@ -317,8 +324,8 @@ impl Tracer {
             return;
         }
         self.done();
-        match self.plan {
-            Some((_, Fault::Fail(errno) | Fault::FailAfter(errno))) => {
+        match self.plan.map(|plan| plan.fault) {
+            Some(Fault::Fail(errno) | Fault::FailAfter(errno)) => {
                 let Ok(mut registers) = ptrace::getregs(pid) else { return };
                 registers.rax = (-i64::from(errno as i32)).cast_unsigned();
                 ptrace::setregs(pid, registers).unwrap();
