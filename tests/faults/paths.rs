@@ -5,8 +5,7 @@ use std::process::Command;
 
 use crate::alone;
 use crate::scene::{
-    NEW, admin, bundle, bundle_of, configure, create, engine_file, engine_lets_go, engine_makes, network, plain_bundle,
-    pod, succeed,
+    NEW, admin, bundle, bundle_of, configure, create, engine_file, engine_lets_go, network, plain_bundle, pod, succeed,
 };
 use crate::sweep::{Path, sweep};
 
@@ -39,7 +38,7 @@ fn engine_gives_up() {
 const FIRST_PIN: Path = Path {
     name: "the first pin of a node",
     prepare: || {
-        engine_makes(0);
+        pod(0);
         pod(1);
     },
     call: create_sandbox,
@@ -47,7 +46,11 @@ const FIRST_PIN: Path = Path {
     over: None,
     done: &["mount /run/netns/berth-s1 ns1", "record berth-s1", r#""path":"/run/netns/berth-s1""#],
     step: 7,
-    give_up: engine_gives_up,
+    give_up: || {
+        // The next call on the node, by which the engine can remove what was covered.
+        succeed(create("k8s.io", "s0"));
+        engine_gives_up();
+    },
 };
 
 const PIN: Path = Path {
@@ -56,6 +59,7 @@ const PIN: Path = Path {
         beside_another_pod();
         pod(1);
     },
+    give_up: engine_gives_up,
     ..FIRST_PIN
 };
 

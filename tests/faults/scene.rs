@@ -17,9 +17,10 @@ use std::time::{Duration, SystemTime};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use serde_json::Value;
 
-/// berth in front of `runc`.
-const INTERPOSER: &str = "/run/berth.d/berth-runc";
+/// berth in front of a delegate whose name no other program of the node has.
+const INTERPOSER: &str = "/run/berth.d/berth-silent";
 /// What configures it, on stages on which something is configured.
 const CONFIG: &str = "/run/config.yaml";
 /// A namespace entry that asks for a network namespace of its own.
@@ -37,7 +38,7 @@ pub(crate) fn clear() {
     for dir in ["/run/bin", "/run/berth.d", "/run/netns"] {
         fs::create_dir(dir).unwrap();
     }
-    symlink("/bin/true", "/run/bin/runc").unwrap();
+    symlink("/bin/true", "/run/bin/silent").unwrap();
     symlink(berth(), INTERPOSER).unwrap();
 }
 
@@ -150,8 +151,16 @@ pub(crate) fn pod(number: usize) {
     bundle(&id, "sandbox", &id, &network(&engine_file(number)));
 }
 
-/// Two minutes pass for what is swept by its age.
+/// Two minutes pass for what is swept by its age, and for what has been gone.
 pub(crate) fn time_passes() {
+    for entry in fs::read_dir("/run/berth/sandboxes").into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let Ok(mut record) = serde_json::from_slice::<Value>(&fs::read(&path).unwrap()) else { continue };
+        if let Some(gone) = record["gone"].as_u64() {
+            record["gone"] = Value::from(gone.saturating_sub(120_000));
+            fs::write(&path, record.to_string()).unwrap();
+        }
+    }
     let before = SystemTime::now() - Duration::from_secs(120);
     for dir in ["/run/berth", "/run/berth/sandboxes", "/run/berth/locks"] {
         for entry in fs::read_dir(dir).into_iter().flatten() {

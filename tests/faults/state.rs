@@ -42,6 +42,11 @@ impl State {
         for (name, record) in records() {
             lines.push(format!("record {name} {}", normal(&name, record, &mounts)));
         }
+        Self::of(lines)
+    }
+
+    /// What there is more than once says how often.
+    fn of(lines: impl IntoIterator<Item = String>) -> Self {
         let mut seen = BTreeMap::<_, usize>::new();
         lines.into_iter().for_each(|line| *seen.entry(line).or_default() += 1);
         Self(seen.into_iter().map(|(line, times)| if times == 1 { line } else { format!("{line} x{times}") }).collect())
@@ -90,7 +95,19 @@ impl State {
     /// Whether or not the pins' directory has been made a shared mount, once and for good.
     pub(crate) fn but_sharing(&self) -> Self {
         let lines = self.0.iter().map(|line| line.strip_suffix(" shared").unwrap_or(line).to_owned());
-        Self(lines.filter(|line| line != "mount /run/netns tmpfs").collect())
+        Self::of(lines.filter(|line| line != "mount /run/netns tmpfs"))
+    }
+
+    /// And whether or not that is finished: what the new mount covers has gone. The next pin finishes it.
+    pub(crate) fn but_covering(&self) -> Self {
+        let engines = |line: &String| line.starts_with("mount /run/netns/cni-");
+        let lines = self.but_sharing().0;
+        Self(
+            lines
+                .iter()
+                .map(|line| line.strip_suffix(" x2").filter(|_| engines(line)).unwrap_or(line).into())
+                .collect(),
+        )
     }
 
     /// Without the specification in the bundle of `id`, which may be the old one or the new one.
