@@ -59,9 +59,9 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
-    /// What it printed could not be read, or not to its end.
-    #[error("read what {command} prints")]
-    Read {
+    /// What it printed could not be read to its end, or its end not be seen.
+    #[error("follow {command} to its end")]
+    Lost {
         /// The command.
         command: String,
         /// Why.

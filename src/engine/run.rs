@@ -65,16 +65,16 @@ fn answer(mut child: Child, limit: Duration, command: String) -> Result<Said, Ru
     let out = child.stdout.take().map(collect);
     let err = child.stderr.take().map(collect);
     let ended = [out, err].map(|pipe| pipe.map_or(Ok(Ok(Vec::new())), |pipe| text(&pipe, deadline)));
-    let status = match &ended {
+    let waited = match &ended {
         [Ok(Ok(out)), Ok(Ok(err))] if out.len().max(err.len()) <= MAX_BYTES => wait(&mut child, deadline),
-        _ => None,
+        _ => Ok(None),
     };
-    let Some(status) = status else {
+    let Ok(Some(status)) = waited else {
         end(&mut child);
         let full = ended.iter().flatten().flatten().any(|text| text.len() > MAX_BYTES);
-        let unread = ended.into_iter().flatten().find_map(Result::err);
-        return Err(match unread {
-            Some(source) => RunError::Read { command, source },
+        let lost = ended.into_iter().flatten().find_map(Result::err).or(waited.err());
+        return Err(match lost {
+            Some(source) => RunError::Lost { command, source },
             None if full => RunError::TooMuch { command, limit: MAX_BYTES },
             None => RunError::Late { command, limit },
         });
@@ -104,12 +104,12 @@ fn text(pipe: &Receiver<io::Result<Vec<u8>>>, deadline: Instant) -> Result<io::R
     pipe.recv_timeout(deadline.saturating_duration_since(Instant::now()))
 }
 
-fn wait(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
+/// `Ok(None)`: it has not ended in time.
+fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-            _ => return None,
+        match child.try_wait()? {
+            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
+            ended => return Ok(ended),
         }
     }
 }

@@ -223,7 +223,7 @@ fn sweep(work: Work) {
         assert!(count > 30, "{count} calls");
         let step = if is_long() { 1 } else { count.div_ceil(SOME) };
         let (mut tally, mut wrong) = (Tally::default(), Vec::new());
-        for plan in plans(&reference.calls, step) {
+        for plan in plans(&reference.calls, step, usize::MAX) {
             match disturbed(work, &reference, plan).await {
                 Ok(became) => tally.count(became),
                 Err(what) => wrong.push(what),

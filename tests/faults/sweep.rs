@@ -52,7 +52,7 @@ pub(crate) fn sweep(path: &Path) {
     let reference = reference(path);
     let step = if is_long() { 1 } else { path.step };
     let (mut tally, mut wrong) = (Tally::default(), Vec::new());
-    for (at, plan) in plans(&reference.calls, step).into_iter().enumerate() {
+    for (at, plan) in plans(&reference.calls, step, usize::MAX).into_iter().enumerate() {
         let both = [Next::Again, Next::GivenUp];
         let next = if is_long() { &both[..] } else { &both[at % 2..][..1] };
         for next in next {
@@ -70,18 +70,16 @@ pub(crate) fn is_long() -> bool {
     std::env::var("BERTH_FAULTS").is_ok_and(|form| form == "all")
 }
 
-/// Of every `step`th call both kills and each failure; in the short form one failure.
-pub(crate) fn plans(calls: &[Call], step: usize) -> Vec<Plan> {
+/// Of every `step`th call both kills and up to `most` failures; in the short form one.
+pub(crate) fn plans(calls: &[Call], step: usize, most: usize) -> Vec<Plan> {
+    let most = if is_long() { most } else { 1 };
     let mut plans = Vec::new();
     for (at, &call) in calls.iter().enumerate().step_by(step) {
-        let mut faults = vec![Fault::KillBefore, Fault::KillAfter];
-        let mut failures = calls::failures(call);
-        if !is_long() {
-            // Not the first of all calls alike.
-            failures = failures.iter().cycle().skip(at % 7).take(failures.len().min(1)).copied().collect();
-        }
-        faults.extend(failures);
-        plans.extend(faults.into_iter().map(|fault| Plan { at, call, fault }));
+        let failures = calls::failures(call);
+        // Not the first of all calls alike, where there is one only.
+        let some = failures.iter().cycle().skip(at % 7).take(failures.len().min(most));
+        let kills = [Fault::KillBefore, Fault::KillAfter];
+        plans.extend(kills.iter().chain(some).map(|&fault| Plan { at, call, fault }));
     }
     plans
 }
