@@ -6,7 +6,7 @@ use nix::libc::{self, c_long};
 use crate::tracer::{Call, Fault, Plan};
 
 /// How a call can fail.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fails {
     /// In one of these ways, without an effect.
     With(&'static [Errno]),
@@ -106,8 +106,8 @@ const TABLE: &[(c_long, &str, Fails)] = &[
     (libc::SYS_inotify_init1, "inotify_init1", DESCRIPTOR),
     (libc::SYS_inotify_add_watch, "inotify_add_watch", Fails::With(&[ENOSPC, ENOMEM])),
     (libc::SYS_inotify_rm_watch, "inotify_rm_watch", Fails::Never),
-    (libc::SYS_clone, "clone", Fails::With(&[EAGAIN, ENOMEM])),
-    (libc::SYS_clone3, "clone3", Fails::With(&[EAGAIN, ENOMEM])),
+    (libc::SYS_clone, "clone", Fails::With(&[EAGAIN])),
+    (libc::SYS_clone3, "clone3", Fails::With(&[EAGAIN])),
     (libc::SYS_vfork, "vfork", Fails::With(&[EAGAIN, ENOMEM])),
     (libc::SYS_execve, "execve", Fails::With(&[EIO, ENOMEM, EPERM])),
     (libc::SYS_wait4, "wait4", WAIT),
@@ -176,6 +176,21 @@ pub(crate) fn failures(call: Call) -> Vec<Fault> {
         Fails::After(errnos) => errnos.iter().map(|&errno| Fault::FailAfter(errno)).collect(),
         Fails::Starves => vec![Fault::Fail(ENOMEM)],
         Fails::Never => Vec::new(),
+    }
+}
+
+/// Whether the call changes something that outlives the process, as far as its number and its arguments say.
+pub(crate) fn changes(call: Call) -> bool {
+    let creates = |flags: u64| flags & libc::O_CREAT as u64 != 0;
+    match call.number {
+        libc::SYS_open => creates(call.second),
+        libc::SYS_openat => creates(call.third),
+        libc::SYS_mount | libc::SYS_umount2 | libc::SYS_pwrite64 | libc::SYS_copy_file_range | libc::SYS_sendfile => {
+            true
+        }
+        // Sockets, pipes and the log are written to as well.
+        libc::SYS_write => true,
+        _ => entry(call).2 == CHANGE,
     }
 }
 

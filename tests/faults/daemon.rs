@@ -15,7 +15,7 @@ use crate::fake_runtime::{self, FakeRuntime, Profile, Session};
 use crate::paths::beside_another_pod;
 use crate::scene::{berth, clear, engine_file, engine_lets_go, engine_makes, time_passes};
 use crate::state::{State, assert_sound};
-use crate::sweep::{Tally, assert_others_untouched, caught, is_long, plans};
+use crate::sweep::{Short, Tally, assert_others_untouched, caught, plans};
 use crate::tracer::{Call, Fault, Plan, Server};
 
 const SOCKET: &str = "/run/nri.sock";
@@ -212,8 +212,8 @@ async fn again(work: Work, reference: &Reference, plan: Plan) -> Result<(), Stri
         .map_err(|why| format!("{why}\nthe next one said {said}"))
 }
 
-/// The short form takes so many of the calls, in equal steps.
-const SOME: usize = 12;
+/// What a disturbed daemon costs is a start of the next one.
+const SHORT: Short = Short { changes: 3, others: 20 };
 
 fn sweep(work: Work) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -221,9 +221,8 @@ fn sweep(work: Work) {
         let reference = reference(work).await;
         let count = reference.calls.len();
         assert!(count > 30, "{count} calls");
-        let step = if is_long() { 1 } else { count.div_ceil(SOME) };
         let (mut tally, mut wrong) = (Tally::default(), Vec::new());
-        for plan in plans(&reference.calls, step, usize::MAX) {
+        for plan in plans(&reference.calls, SHORT, usize::MAX) {
             match disturbed(work, &reference, plan).await {
                 Ok(became) => tally.count(became),
                 Err(what) => wrong.push(what),

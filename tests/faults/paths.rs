@@ -7,7 +7,7 @@ use crate::alone;
 use crate::scene::{
     NEW, admin, bundle, bundle_of, configure, create, engine_file, engine_lets_go, network, plain_bundle, pod, succeed,
 };
-use crate::sweep::{Path, sweep};
+use crate::sweep::{Path, Short, sweep};
 
 /// Containers outside of every pod are given namespaces of berth's making.
 const MADE: &str = "profiles: [{name: p, netns: create}]";
@@ -45,7 +45,7 @@ const FIRST_PIN: Path = Path {
     bundle: Some("s1"),
     over: None,
     done: &["mount /run/netns/berth-s1 ns1", "record berth-s1", r#""path":"/run/netns/berth-s1""#],
-    step: 7,
+    short: Short { changes: 1, others: 16 },
     give_up: || {
         // The next call on the node, by which the engine can remove what was covered.
         succeed(create("k8s.io", "s0"));
@@ -71,7 +71,7 @@ const MEMBER: Path = Path {
     },
     call: || create("k8s.io", "c1"),
     bundle: Some("c1"),
-    step: 11,
+    short: Short { changes: 1, others: 30 },
     over: None,
     done: &[
         r#"specification /run/bundles/c1 {"ociVersion":"1.2.0","annotations":{"io.kubernetes.cri.container-type":"container""#,
@@ -91,7 +91,7 @@ const CREATED: Path = Path {
         plain_bundle("s1", "{}", NEW);
     },
     call: || create("default", "s1"),
-    step: 11,
+    short: Short { changes: 1, others: 30 },
     bundle: Some("s1"),
     over: None,
     done: &["mount /run/netns/berth-s1-", "record berth-s1-", r#""path":"/run/netns/berth-s1-"#],
@@ -105,7 +105,7 @@ const RELEASE: Path = Path {
         engine_gives_up();
     },
     call: || admin(&["gc"]),
-    step: 11,
+    short: Short { changes: 1, others: 30 },
     bundle: None,
     over: Some("s1"),
     done: &["record berth-s0"],
@@ -131,7 +131,7 @@ const RELEASE_IN_PASSING: Path = Path {
     },
     call: || create("k8s.io", "c0"),
     bundle: Some("c0"),
-    step: 11,
+    short: Short { changes: 1, others: 30 },
     over: Some("s1"),
     done: &["record berth-s0", r#""path":"/run/netns/berth-s0""#],
     give_up: || fs::remove_dir_all(bundle_of("c0")).unwrap(),

@@ -24,8 +24,7 @@ pub(crate) struct Path {
     pub(crate) over: Option<&'static str>,
     /// What must be so when it is done, in words of the state.
     pub(crate) done: &'static [&'static str],
-    /// The short form takes every so-manieth call.
-    pub(crate) step: usize,
+    pub(crate) short: Short,
     /// What it was for is given up.
     pub(crate) give_up: fn(),
 }
@@ -50,9 +49,8 @@ struct Reference {
 /// Disturbs each call of the path, or in the short form some.
 pub(crate) fn sweep(path: &Path) {
     let reference = reference(path);
-    let step = if is_long() { 1 } else { path.step };
     let (mut tally, mut wrong) = (Tally::default(), Vec::new());
-    for (at, plan) in plans(&reference.calls, step, usize::MAX).into_iter().enumerate() {
+    for (at, plan) in plans(&reference.calls, path.short, usize::MAX).into_iter().enumerate() {
         let both = [Next::Again, Next::GivenUp];
         let next = if is_long() { &both[..] } else { &both[at % 2..][..1] };
         for next in next {
@@ -70,11 +68,25 @@ pub(crate) fn is_long() -> bool {
     std::env::var("BERTH_FAULTS").is_ok_and(|form| form == "all")
 }
 
-/// Of every `step`th call both kills and up to `most` failures; in the short form one.
-pub(crate) fn plans(calls: &[Call], step: usize, most: usize) -> Vec<Plan> {
+/// How many of a path's calls the short form takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Short {
+    /// Every so-manieth of those that change something.
+    pub(crate) changes: usize,
+    /// Every so-manieth of the others.
+    pub(crate) others: usize,
+}
+
+/// Of each call, or in the short form of some, both kills and up to `most` failures; in the short form one.
+pub(crate) fn plans(calls: &[Call], short: Short, most: usize) -> Vec<Plan> {
     let most = if is_long() { most } else { 1 };
-    let mut plans = Vec::new();
-    for (at, &call) in calls.iter().enumerate().step_by(step) {
+    let (mut plans, mut seen) = (Vec::new(), [0, 0]);
+    for (at, &call) in calls.iter().enumerate() {
+        let (kind, step) = if calls::changes(call) { (0, short.changes) } else { (1, short.others) };
+        seen[kind] += 1;
+        if !is_long() && seen[kind] % step != 0 {
+            continue;
+        }
         let failures = calls::failures(call);
         // Not the first of all calls alike, where there is one only.
         let some = failures.iter().cycle().skip(at % 7).take(failures.len().min(most));

@@ -36,11 +36,12 @@ pub(crate) enum Fault {
     FailAfter(Errno),
 }
 
-/// A call, by its number and its second argument.
+/// A call, by its number and two of its arguments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) number: i64,
     pub(crate) second: u64,
+    pub(crate) third: u64,
 }
 
 /// One fault.
@@ -282,7 +283,7 @@ impl Tracer {
             return;
         }
         let number = self.calls.len();
-        self.calls.push(Call { number: call, second: registers.rsi });
+        self.calls.push(Call { number: call, second: registers.rsi, third: registers.rdx });
         let is_due = |plan: &Plan| plan.at <= number && plan.call.number == call && self.stage == Stage::Ahead;
         let Some(Plan { fault, .. }) = self.plan.filter(is_due) else { return };
         self.stage = Stage::Within(pid);
