@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,9 @@ use tempfile::NamedTempFile;
 
 /// What temporary files are called, so that those of a killed process are recognised.
 pub const TEMP_PREFIX: &str = ".tmp-";
+
+/// How often the temporary file of a known name is tried for, each time others were quicker.
+const TURNS: usize = 4;
 
 /// The longest pause between two tries for a lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -50,14 +53,15 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     settle(written(path, bytes)?, path)
 }
 
-/// As [`replace_file`], with the mode, owner, group and security context of `like`.
+/// As [`replace_file`], with the mode, owner, group and security context of `like`; and a temporary file that an earlier
+/// call was killed over is gone afterwards: nobody else looks for it where `path` is.
 ///
 /// # Errors
 /// As [`replace_file`].
 pub fn replace_file_as(path: &Path, bytes: &[u8], like: &File) -> Result<(), FileError> {
-    let temp = written(path, bytes)?;
+    let (mut temp, own) = temporary_in_turn(path)?;
+    temp.write_all(bytes).map_err(FileError::new("write a temporary file for", path))?;
     let data = like.metadata().map_err(FileError::new("look at", path))?;
-    let own = temp.as_file().metadata().map_err(FileError::new("look at a temporary file for", path))?;
     if (own.uid(), own.gid()) != (data.uid(), data.gid()) {
         std::os::unix::fs::fchown(temp.as_file(), Some(data.uid()), Some(data.gid()))
             .map_err(FileError::new("give the owner to a temporary file for", path))?;
@@ -70,16 +74,73 @@ pub fn replace_file_as(path: &Path, bytes: &[u8], like: &File) -> Result<(), Fil
     settle(temp, path)
 }
 
-/// A temporary file beside `path` with `bytes` in it; its name cannot be foreseen. It goes if it is dropped.
+/// A temporary file beside `path` with `bytes` in it. It goes if it is dropped.
 fn written(path: &Path, bytes: &[u8]) -> Result<NamedTempFile, FileError> {
-    // Of a name alone, the parent is an empty path.
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temp = tempfile::Builder::new()
-        .prefix(TEMP_PREFIX)
-        .tempfile_in(dir)
-        .map_err(FileError::new("create a temporary file in", dir))?;
+    let mut temp = temporary(path)?;
     temp.write_all(bytes).map_err(FileError::new("write a temporary file for", path))?;
     Ok(temp)
+}
+
+/// A temporary file beside `path` whose name cannot be foreseen.
+fn temporary(path: &Path) -> Result<NamedTempFile, FileError> {
+    let dir = dir_of(path);
+    let made = tempfile::Builder::new().prefix(TEMP_PREFIX).tempfile_in(dir);
+    made.map_err(FileError::new("create a temporary file in", dir))
+}
+
+/// The one temporary file for `path` whose name is known, so that the next call finds what a killed one has left. It is
+/// its writer's while locked (flock(2)); whoever comes meanwhile is given one of another name. With what it is.
+fn temporary_in_turn(path: &Path) -> Result<(NamedTempFile, Metadata), FileError> {
+    let dir = dir_of(path);
+    let mut name = std::ffi::OsString::from(TEMP_PREFIX);
+    name.push(path.file_name().unwrap_or_default());
+    for _ in 0..TURNS {
+        match tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(dir) {
+            Ok(mut temp) => match own(temp.as_file()).map_err(FileError::new("look at a temporary file for", path))? {
+                Some(data) => return Ok((temp, data)),
+                // Taken for a killed one's between its creation and its lock: the name is not this one's any more.
+                None => temp.disable_cleanup(true),
+            },
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !is_cleared(&dir.join(&name)) {
+                    break;
+                }
+            }
+            Err(error) => return Err(FileError::new("create a temporary file in", dir)(error)),
+        }
+    }
+    let temp = temporary(path)?;
+    let data = temp.as_file().metadata().map_err(FileError::new("look at a temporary file for", path))?;
+    Ok((temp, data))
+}
+
+/// Locks the file; `None` if that or the file's name is another's. Where files cannot be locked, nobody takes one away.
+fn own(file: &File) -> io::Result<Option<Metadata>> {
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Ok(None);
+    }
+    Ok(Some(file.metadata()?).filter(|data| data.nlink() > 0))
+}
+
+/// Removes a temporary file whose writer is gone. `false`: there is one whose writer is not, as far as can be told.
+fn is_cleared(path: &Path) -> bool {
+    let flags = (nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK).bits();
+    match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file.try_lock().is_ok() && is_at(&file, path) && std::fs::remove_file(path).is_ok(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// Whether the open file is the one at `path`. It stays so while the caller has its lock: without that nobody renames or
+/// removes it.
+fn is_at(file: &File, path: &Path) -> bool {
+    let id = |data: Metadata| (data.dev(), data.ino());
+    file.metadata().map(id).ok() == std::fs::symlink_metadata(path).map(id).ok()
+}
+
+/// The directory of a file. Of a name alone, the parent is an empty path.
+fn dir_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn settle(temp: NamedTempFile, path: &Path) -> Result<(), FileError> {
@@ -261,6 +322,24 @@ mod tests {
         let error = replace_file(&path, b"x").expect_err("rename onto a directory");
         assert!(error.to_string().starts_with("rename a temporary file to"), "{error}");
         assert_eq!(std::fs::read_dir(dir.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_writer_has_left_goes_and_what_a_living_one_writes_stays() {
+        let dir = tempfile::tempdir().expect("dir");
+        let (path, temp) = (dir.path().join("f"), dir.path().join(".tmp-f"));
+        std::fs::write(&path, "one").expect("write");
+        let like = File::open(&path).expect("open");
+        std::fs::write(&temp, "half").expect("of a killed one");
+        replace_file_as(&path, b"two", &like).expect("second");
+        assert_eq!(read_bounded(&path, 3).expect("read"), b"two");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("list").count(), 1);
+
+        let writer = File::create(&temp).expect("a living one");
+        writer.lock().expect("lock");
+        replace_file_as(&path, b"new", &like).expect("third");
+        assert_eq!(read_bounded(&path, 3).expect("read"), b"new");
+        assert!(temp.exists());
     }
 
     #[test]

@@ -77,6 +77,34 @@ pub(crate) fn detach(root: BorrowedFd<'_>) -> Result<(), Errno> {
     umount2(&fd_path(root), MntFlags::MNT_DETACH)
 }
 
+/// The directory behind `dir` as it is in the mount that `above` was opened on, whatever is mounted over it there
+/// (open_by_handle_at(2), which asks for the file and not for its name). EPERM: this process lacks CAP_DAC_READ_SEARCH;
+/// EOPNOTSUPP, ESTALE: the file system does not know its files so, or the directory is not of it.
+pub(crate) fn below(dir: BorrowedFd<'_>, above: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let head = libc::file_handle { handle_bytes: HANDLE_BYTES, handle_type: 0, f_handle: [] };
+    let mut handle = Handle { head, _bytes: [0; HANDLE_BYTES as usize] };
+    let (handle, mut mount) = ((&raw mut handle).cast::<libc::file_handle>(), 0);
+    // SAFETY: the name is a C string; `handle` points to a whole `Handle`, that is to the head and as many bytes after it as
+    // the head says may be written, and lives to the end of this function; `mount` is an int for the call to write.
+    let named =
+        unsafe { libc::name_to_handle_at(dir.as_raw_fd(), c"".as_ptr(), handle, &raw mut mount, libc::AT_EMPTY_PATH) };
+    Errno::result(named)?;
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: `handle` is what the kernel has just filled in, and is only read.
+    let opened = Errno::result(unsafe { libc::open_by_handle_at(above.as_raw_fd(), handle, flags) })?;
+    // SAFETY: the call has just opened it for this process, and nobody else knows the number.
+    Ok(unsafe { OwnedFd::from_raw_fd(opened) })
+}
+
+/// Room for the longest handle (MAX_HANDLE_SZ, linux/exportfs.h).
+const HANDLE_BYTES: u32 = 128;
+
+#[repr(C)]
+struct Handle {
+    head: libc::file_handle,
+    _bytes: [u8; HANDLE_BYTES as usize],
+}
+
 /// Gives the calling thread, and only it, a copy of its mount namespace from which nothing propagates back
 /// (mount_namespaces(7)). The thread must end afterwards and never return to a pool.
 pub(crate) fn unshare_mounts() -> Result<(), Errno> {

@@ -59,6 +59,14 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+    /// What it printed could not be read to its end, or its end not be seen.
+    #[error("follow {command} to its end")]
+    Lost {
+        /// The command.
+        command: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// It was ended.
     #[error("{command}: no answer within {} s", limit.as_secs())]
     Late {

@@ -2,7 +2,7 @@
 
 use super::RunError;
 use super::host::Host;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -64,22 +64,23 @@ fn answer(mut child: Child, limit: Duration, command: String) -> Result<Said, Ru
     let deadline = Instant::now() + limit;
     let out = child.stdout.take().map(collect);
     let err = child.stderr.take().map(collect);
-    let ended = [out, err].map(|pipe| pipe.map_or(Ok(Vec::new()), |pipe| text(&pipe, deadline)));
-    let status = match &ended {
-        [Ok(out), Ok(err)] if out.len().max(err.len()) <= MAX_BYTES => wait(&mut child, deadline),
-        _ => None,
+    let ended = [out, err].map(|pipe| pipe.map_or(Ok(Ok(Vec::new())), |pipe| text(&pipe, deadline)));
+    let waited = match &ended {
+        [Ok(Ok(out)), Ok(Ok(err))] if out.len().max(err.len()) <= MAX_BYTES => wait(&mut child, deadline),
+        _ => Ok(None),
     };
-    let Some(status) = status else {
+    let Ok(Some(status)) = waited else {
         end(&mut child);
-        let full = ended.iter().flatten().any(|text| text.len() > MAX_BYTES);
-        return Err(if full {
-            RunError::TooMuch { command, limit: MAX_BYTES }
-        } else {
-            RunError::Late { command, limit }
+        let full = ended.iter().flatten().flatten().any(|text| text.len() > MAX_BYTES);
+        let lost = ended.into_iter().flatten().find_map(Result::err).or(waited.err());
+        return Err(match lost {
+            Some(source) => RunError::Lost { command, source },
+            None if full => RunError::TooMuch { command, limit: MAX_BYTES },
+            None => RunError::Late { command, limit },
         });
     };
     let [out, err] =
-        ended.map(|text| text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default());
+        ended.map(|text| String::from_utf8_lossy(&text.ok().and_then(Result::ok).unwrap_or_default()).into_owned());
     if status.success() {
         return Ok(Said { out, err });
     }
@@ -88,27 +89,27 @@ fn answer(mut child: Child, limit: Duration, command: String) -> Result<Said, Ru
 }
 
 /// A thread that reads a pipe: a full one would stop the program, and there are two.
-fn collect(pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+/// Half an answer is none: it may be a configuration.
+fn collect(pipe: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What was read before an error is all there is.
-        drop(pipe.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
-        drop(sender.send(bytes));
+        let read = pipe.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+        drop(sender.send(read.map(|_| bytes)));
     });
     receiver
 }
 
-fn text(pipe: &Receiver<Vec<u8>>, deadline: Instant) -> Result<Vec<u8>, RecvTimeoutError> {
+fn text(pipe: &Receiver<io::Result<Vec<u8>>>, deadline: Instant) -> Result<io::Result<Vec<u8>>, RecvTimeoutError> {
     pipe.recv_timeout(deadline.saturating_duration_since(Instant::now()))
 }
 
-fn wait(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
+/// `Ok(None)`: it has not ended in time.
+fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-            _ => return None,
+        match child.try_wait()? {
+            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
+            ended => return Ok(ended),
         }
     }
 }

@@ -184,7 +184,7 @@ pub enum InstallError {
     #[error(transparent)]
     Restart(#[from] RestartError),
     /// Something failed when parts were in place already.
-    #[error("{cause}\n{}", taken_back(left))]
+    #[error("{}\n{}", chain(cause.as_ref()), taken_back(left))]
     RolledBack {
         /// What failed.
         cause: Box<InstallError>,
@@ -192,7 +192,7 @@ pub enum InstallError {
         left: Vec<String>,
     },
     /// The engine was restarted, did not come as it should, and did not come back with its earlier configuration either.
-    #[error("{cause}\nwith its earlier configuration {again}")]
+    #[error("{}\nwith its earlier configuration {}", chain(cause.as_ref()), chain(again))]
     Down {
         /// What failed.
         cause: Box<InstallError>,

@@ -204,6 +204,8 @@ impl Uninstall<'_> {
             }
         }
         crate::fsutil::remove_file(&outside(self.host, Path::new(RECORD)))?;
+        // There may be no next run to do it.
+        sweep(&outside(self.host, Path::new(RECORD)))?;
         for dir in ["originals", ""] {
             // Somebody else's file in it: then it is not berth's alone any more.
             drop(std::fs::remove_dir(outside(self.host, &Path::new(STATE).join(dir))));

@@ -66,6 +66,15 @@ impl<'a> Dir<'a> {
         Ok(Some(Self { fd, dev: stat.st_dev, path }))
     }
 
+    /// The same directory below the mount that is over it, where no path leads any more.
+    pub(super) fn covered(&self) -> Result<Self> {
+        let parent = self.path.parent().unwrap_or(self.path);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let above = open(parent, flags, Mode::empty()).on("open", parent)?;
+        let fd = sys::below(self.fd.as_fd(), above.as_fd()).on("look below the mount on", self.path)?;
+        Ok(Self { fd, dev: self.dev, path: self.path })
+    }
+
     /// The path that it was opened by.
     pub(super) fn path(&self) -> &'a Path {
         self.path

@@ -103,11 +103,20 @@ pub fn search(
         match look(&candidate) {
             Ok(Candidate::Program) => return Ok(candidate),
             Ok(Candidate::Berth) => recursion = Some(candidate),
-            Ok(Candidate::Unusable(_)) | Err(_) => {}
+            Ok(Candidate::Unusable(_)) => {}
+            Err(error) if is_passed_over(&error) => {}
+            // What comes after it in PATH may be another program of that name.
+            Err(error) => return Err(looking(&candidate)(error)),
         }
     }
     let searched = || dirs.iter().map(|dir| dir.display().to_string()).collect();
     Err(recursion.map_or_else(|| DelegateError::NotFound { wanted, searched: searched() }, DelegateError::Recursion))
+}
+
+/// Whether a directory in which this comes of looking is passed over, as execvp(3) does.
+fn is_passed_over(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, StaleNetworkFileHandle, TimedOut};
+    matches!(error.kind(), NotADirectory | NotFound | PermissionDenied | StaleNetworkFileHandle | TimedOut)
 }
 
 fn look(path: &Path, own: (u64, u64)) -> io::Result<Candidate> {

@@ -86,9 +86,12 @@ impl Store {
     /// Binds onto the placeholder. `None`: others were quicker, look again.
     fn complete(&self, dir: &Dir<'_>, name: &PinName, ns: &Netns, at: &Placeholder) -> Result<Option<Pin>> {
         let path = self.path(name);
-        lock_within(&at.file, &path)?;
-        if !is_current(dir, name, at)? {
-            return Ok(None);
+        match lock_within(&at.file, &path).and_then(|()| is_current(dir, name, at)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            // Somebody else is at it, and finishes it.
+            Err(error @ NetnsError::Busy { .. }) => return Err(error),
+            Err(error) => return Err(error.after(undo_placeholder(dir, name, at))),
         }
         match sys::bind(ns.as_fd(), at.file.as_fd(), sys::Submounts::Leave) {
             Ok(()) => {}
@@ -130,7 +133,8 @@ fn undo_mount(dir: &Dir<'_>, name: &PinName, ns: &Netns, at: &Placeholder) -> Re
     undo_placeholder(dir, name, at)
 }
 
-/// Takes back the placeholder, if this call has made it and it is still there. The lock is held.
+/// Takes back the placeholder, if this call has made it and it is still there. Its lock is held, or could not be had: who
+/// is about to mount on it then finds that it was unlinked, and looks again.
 fn undo_placeholder(dir: &Dir<'_>, name: &PinName, at: &Placeholder) -> Result<()> {
     if at.origin == Origin::Found || !is_current(dir, name, at)? {
         return Ok(());

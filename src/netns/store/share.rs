@@ -1,6 +1,7 @@
 //! The directory as a shared mount, made the way iproute2 makes it, so that a later `ip netns add` has nothing to do.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -18,6 +19,8 @@ use crate::sys::{self, Submounts};
 
 /// The longest wait for a lock. Holders need microseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
+/// What the lock file says while covered mounts may be left.
+const UNCOVERING: &[u8] = b"uncovering\n";
 /// Between two tries.
 const LOCK_PAUSE: Duration = Duration::from_micros(500);
 
@@ -41,21 +44,35 @@ impl Store {
     /// Must be called in the engine's mount namespace only. In a namespace of one's own the mount would be shared with
     /// nobody and still say `shared:` in mountinfo, and so fake what [`Store::reach`] looks for.
     ///
+    /// Where mounts have to be uncovered, the lock file says so from before until after: what a killed process has left is
+    /// finished by the next call. (Where that lacks CAP_DAC_READ_SEARCH, by the next that has it.)
+    ///
     /// # Errors
     /// [`NetnsError::Busy`] if the lock cannot be had within a second; [`NetnsError::Io`].
     pub fn ensure_shared(&self, lock_file: &Path) -> Result<Sharing> {
         let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        let lock = options.open(lock_file).on("open lock file", lock_file)?;
+        options.create(true).truncate(false).read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        let mut lock = options.open(lock_file).on("open lock file", lock_file)?;
         lock_within(&lock, lock_file)?;
+        let unfinished = lock.metadata().on("look at lock file", lock_file)?.len() > 0;
         let _iproute2 = File::open(self.dir_path()).ok().filter(|dir| dir.try_lock().is_ok());
         let dir = self.dir()?;
         match sys::make_shared(dir.as_fd()) {
+            Ok(()) if unfinished => {
+                // No pin depends on it, and so none is refused for it.
+                if self.uncover_all(&dir).is_ok() {
+                    lock.set_len(0).on("shorten lock file", lock_file)?;
+                }
+                return Ok(Sharing::Already);
+            }
             Ok(()) => return Ok(Sharing::Already),
             Err(Errno::EINVAL) => {}
             Err(errno) => return Err(NetnsError::io("make shared", self.dir_path(), errno)),
         }
         let origin = propagation(self.dir_path())?;
+        if origin == Propagation::Private {
+            lock.write_all(UNCOVERING).on("write lock file", lock_file)?;
+        }
         sys::bind(dir.as_fd(), dir.as_fd(), Submounts::Take).on("bind onto itself", self.dir_path())?;
         // Opened again: `dir` is the covered directory now.
         let top = self.dir()?;
@@ -63,7 +80,20 @@ impl Store {
             self.uncover(&dir, &top)?;
         }
         sys::make_shared(top.as_fd()).on("make shared", self.dir_path())?;
+        lock.set_len(0).on("shorten lock file", lock_file)?;
         Ok(Sharing::Made)
+    }
+
+    /// As [`Store::uncover`], after the process that was at it has been killed. Whatever is still mounted in the covered
+    /// directory is an original: whoever has unmounted the copy since was done with both.
+    fn uncover_all(&self, top: &Dir<'_>) -> Result<()> {
+        let covered = top.covered()?;
+        for file in self.names(&covered)? {
+            if let Probe::Pinned(original) = covered.probe(&file)? {
+                sys::detach(original.as_fd()).on("detach", &self.dir_path().join(&file))?;
+            }
+        }
+        Ok(())
     }
 
     /// Detaches the covered originals of the namespaces that the bind has copied into `top`.
