@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Call {
+pub enum Call {
     /// Nothing that berth has a part in.
     Pass,
     /// A container is about to be created from a bundle.
@@ -18,7 +18,7 @@ pub(super) enum Call {
 
 /// A creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Create {
+pub struct Create {
     /// Its bundle; relative ones start at the working directory.
     pub bundle: PathBuf,
     /// The id it is created under.
@@ -36,7 +36,7 @@ pub(super) struct Create {
 
 /// An OCI runtime's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Log {
+pub struct Log {
     /// The file.
     pub path: PathBuf,
     /// How it is written.
@@ -45,7 +45,7 @@ pub(super) struct Log {
 
 /// How an OCI runtime's log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
     /// `key=value` pairs.
     Text,
     /// An object on each line.
@@ -102,7 +102,7 @@ const CREATING_VALUES: &[&str] = &[
 
 /// Reads the arguments behind the program's name.
 #[must_use]
-pub(super) fn read(grammar: Grammar, args: &[OsString]) -> Call {
+pub fn read(grammar: Grammar, args: &[OsString]) -> Call {
     match grammar {
         Grammar::Shim => shim(args),
         Grammar::Runtime => runtime(args),
