@@ -18,6 +18,16 @@ pub(super) fn of(text: &str, path: &str) -> Option<usize> {
     Some(location.line())
 }
 
+/// The line of the first character that YAML has not (YAML 1.2, 5.1).
+pub(super) fn of_forbidden(text: &str) -> Option<usize> {
+    let allowed = |c: char| match c {
+        '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' => true,
+        c => c >= '\u{a0}' && !matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}'),
+    };
+    let at = text.find(|c| !allowed(c))?;
+    Some(text[..at].matches('\n').count() + 1)
+}
+
 /// A value on the way to the target.
 struct Seek<'a> {
     here: String,

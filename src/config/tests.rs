@@ -92,6 +92,10 @@ fn of_profiles_without_a_name_that_alone_is_told() {
 #[test]
 fn text_that_is_no_yaml_is_told_with_its_line() {
     assert!(problems("profiles: [")[0].contains("line 2"), "{:?}", problems("profiles: ["));
+    for (text, line) in [("a: 1\nb: \u{1}\n", 2), ("\u{7f}", 1), ("]", 1), ("\"\u{feff}\n\n\u{9f}", 1)] {
+        let found = problems(text);
+        assert!(found[0].contains(&format!("line {line}")), "{text:?}: {found:?}");
+    }
     assert_eq!(problems("a: 1\na: 2").len(), 1);
     assert_eq!(problems("just text"), ["expected a mapping, got \"just text\" (line 1)"]);
 }

@@ -66,6 +66,7 @@ fn only_ours(before: &Input, after: &Input, names: &[String]) {
         assert!(found.is_some() || is_imports, "{leaf:?} is lost");
         found.map(|at| left.remove(at));
     }
+    let built_in = if after.version.0 < 2 { declared(&after.dump) } else { Vec::new() };
     for (keys, value) in left {
         let keys: Vec<_> = keys.iter().map(String::as_str).collect();
         let may = match keys[..] {
@@ -73,9 +74,7 @@ fn only_ours(before: &Input, after: &Input, names: &[String]) {
             ["version"] => true,
             // containerd 1 forgets the handlers that are built in, which then stand beside berth's.
             ["plugins", SECTION, "containerd", "runtimes", name, ..] => {
-                let known = ["plugins", SECTION, "containerd", "runtimes", name];
-                let built_in = || leaves(&after.dump).iter().any(|(keys, _)| keys.len() > 5 && keys[..5] == known);
-                names.iter().any(|own| own == name) || (after.version.0 < 2 && built_in())
+                names.iter().chain(&built_in).any(|may| may == name)
             }
             _ => false,
         };
@@ -96,6 +95,13 @@ fn only_ours(before: &Input, after: &Input, names: &[String]) {
     for line in kept.lines().filter(|line| !line.contains(['[', ']', '\'', '"', ',', '#'])) {
         assert!(lines.any(|found| found == line), "{line:?} is lost");
     }
+}
+
+/// The handlers of containerd 1's account.
+fn declared(dump: &str) -> Vec<String> {
+    let leaves = leaves(dump).into_iter().map(|(keys, _)| keys);
+    let below = leaves.filter(|keys| keys.len() > 5 && keys[..4] == ["plugins", SECTION, "containerd", "runtimes"]);
+    below.map(|mut keys| keys.swap_remove(4)).collect()
 }
 
 /// Every value with the keys that lead to it.

@@ -6,6 +6,7 @@ use berth::config::{Config, ConfigError};
 use berth::decide::policy::{NetnsPolicy, OnContradiction, OnFailure, Patterns, Profile};
 use berth::decide::template::{Fields, Template};
 use berth::identity::{PodRef, Role, SandboxId};
+use berth::logging::Line;
 use serde_json::{Map, Value, json};
 
 pub(crate) fn run(data: &[u8]) {
@@ -40,7 +41,8 @@ fn line_in(told: &str) -> Option<usize> {
 
 fn accepted(text: &str, config: &Config) {
     assert_eq!(config.text, text);
-    assert!(!config.to_string().contains('\n'), "{config}");
+    let line = Line::message("connected").with("profiles", config).to_string();
+    assert!(!line.contains(char::is_control), "{line}");
     let policy = &config.policy;
     for profile in &policy.profiles {
         for name in ["", "kata", "default", "kube-system", profile.name.as_str()] {

@@ -114,7 +114,8 @@ pub fn read(grammar: Grammar, args: &[OsString]) -> Call {
 fn shim(args: &[OsString]) -> Call {
     let mut words = Words::new(args, SHIM_VALUES);
     let (mut namespace, mut id, mut publisher) = (None, None, None);
-    while let Some(word) = words.next() {
+    loop {
+        let Some(word) = words.next() else { return Call::Pass };
         match word {
             Word::Flag("namespace", value) => namespace = value,
             Word::Flag("id", value) => id = value,
@@ -123,9 +124,6 @@ fn shim(args: &[OsString]) -> Call {
             Word::Flag(..) => {}
             Word::Plain(action) if action == "start" => break,
             Word::Plain(_) => return Call::Pass,
-        }
-        if words.is_empty() {
-            return Call::Pass;
         }
     }
     let Some(id) = id else { return Call::Pass };
@@ -210,10 +208,6 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     fn new(rest: &'a [OsString], valued: &'static [&'static str]) -> Self {
         Self { rest, valued, plain: false }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rest.is_empty()
     }
 
     fn next(&mut self) -> Option<Word<'a>> {
