@@ -7,7 +7,7 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 engine_tests := $(engines:%=test-engine-%)
 
 .PHONY: help build image provision test $(engine_tests) test-churn test-engines test-prometheus test-image \
-	test-kubernetes test-kind test-release demo lint bench clean
+	test-kubernetes test-kind test-release demo lint fuzz bench prove clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ lint: ## format, clippy and documentation with warnings denied, shellcheck, acti
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --quiet
 	@scripts/lint-scripts
 	@scripts/deny
+
+fuzz: ## the fuzzers, 20 s each (root); for figures BERTH_FUZZ_SECONDS=1800
+	@scripts/fuzz
 
 bench: ## the figures of docs/benchmarks.md, of the static binary (root)
 	BERTH_BIN=$$(scripts/build) cargo bench --locked

@@ -4,7 +4,7 @@
 //! refused: the parser says where that was.
 
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor};
 use std::fmt;
 
 /// What is said of what was looked for.
@@ -16,6 +16,16 @@ pub(super) fn of(text: &str, path: &str) -> Option<usize> {
     let refused = seek.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
     let location = refused.location().filter(|_| refused.to_string().contains(FOUND))?;
     Some(location.line())
+}
+
+/// The line of the first character that YAML has not (YAML 1.2, 5.1).
+pub(super) fn of_forbidden(text: &str) -> Option<usize> {
+    let allowed = |c: char| match c {
+        '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' => true,
+        c => c >= '\u{a0}' && !matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}'),
+    };
+    let at = text.find(|c| !allowed(c))?;
+    Some(text[..at].matches('\n').count() + 1)
 }
 
 /// A value on the way to the target.
@@ -80,36 +90,79 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(here) = map.next_key_seed(Key(&self))? {
-            map.next_value_seed(Seek { here, target: self.target })?;
+        while let Some(key) = map.next_key_seed(Key(&self))? {
+            match key {
+                Some(here) => map.next_value_seed(Seek { here, target: self.target })?,
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
         Ok(())
     }
+
+    // A tagged value is no mapping and no list to who reads the tree.
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<(), A::Error> {
+        IgnoredAny.visit_enum(tagged).map(drop)
+    }
 }
 
-/// A key of the mapping that was reached; gives the path of its value.
+/// A key of the mapping that was reached; gives the path of its value, if it is text.
 struct Key<'a>(&'a Seek<'a>);
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = String;
+    type Value = Option<String>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl Visitor<'_> for Key<'_> {
-    type Value = String;
+impl<'de> Visitor<'de> for Key<'_> {
+    type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key that is text")
+        f.write_str("a key")
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
         let Seek { here, target } = self.0;
         let path = super::walk::entry(here, key);
         // Here, because the value can begin on the next line.
-        if path == *target { Err(E::custom(FOUND)) } else { Ok(path) }
+        if path == *target { Err(E::custom(FOUND)) } else { Ok(Some(path)) }
+    }
+
+    // A key that is no text is a mistake by itself; others are looked for behind it.
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(list).map(|_| None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| None)
+    }
+
+    // A text with a tag is read as text.
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Self::Value, A::Error> {
+        let (IgnoredAny, text) = tagged.variant()?;
+        text.newtype_variant_seed(self)
     }
 }
 
@@ -153,6 +206,25 @@ mod tests {
         let text = "l: [a, 1, 1.5, true, ~, f, g, h, i, j,\n  k]\nname: x\nnames:\n- y\n";
         assert_eq!(of(text, "l[10]"), Some(2));
         assert_eq!((of(text, "names"), of(text, "names[0]")), (Some(4), Some(5)));
+    }
+
+    #[test]
+    fn keys_that_are_no_text_and_tagged_values_are_gone_past() {
+        for before in [
+            "5: x",
+            "true: x",
+            "1.5: x",
+            "-1: x",
+            "~: x",
+            "? [a, {b: c}]\n: x",
+            "? {a: b}\n: x",
+            "a: !t {b: c}",
+            "p: !t x",
+        ] {
+            assert_eq!(of(&format!("{before}\npath:\n- 1\n"), "path[0]"), Some(before.lines().count() + 2), "{before}");
+        }
+        assert_eq!(of("!t a: 1\n!t b: 2\n", "b"), Some(2));
+        assert_eq!(of("l: [!t {x: y}, 1, 2, 3, 4, 5, 6, 7, 8, 9,\n k]", "l[10]"), Some(2));
     }
 
     #[test]

@@ -192,8 +192,8 @@ impl Config {
 
     fn parse_for(reader: Reader, text: &str, origin: &str) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: origin.to_owned(), problems };
-        let value: serde_yaml::Value = serde_yaml::from_str(text)
-            .map_err(|error| invalid(vec![Problem { path: String::new(), message: error.to_string(), line: None }]))?;
+        let value: serde_yaml::Value =
+            serde_yaml::from_str(text).map_err(|error| invalid(vec![unreadable(text, &error)]))?;
         let located = |problem: Problem| Problem { line: line::of(text, &problem.path), ..problem };
         let read::Parts { policy, interposers, listen } =
             read::config(&value, reader).map_err(|problems| invalid(problems.into_iter().map(located).collect()))?;
@@ -206,6 +206,17 @@ impl Config {
             hash: fnv1a(text.as_bytes()),
         })
     }
+}
+
+/// What is no YAML. The parser tells the line in its own words, but for the very first one and for characters that YAML has
+/// not.
+fn unreadable(text: &str, error: &serde_yaml::Error) -> Problem {
+    let message = error.to_string();
+    let line = match message.contains(" line ") {
+        true => None,
+        false => line::of_forbidden(text).or_else(|| Some(error.location()?.line())),
+    };
+    Problem { path: String::new(), message, line }
 }
 
 impl fmt::Display for Config {

@@ -81,7 +81,7 @@ fn patterns_of(texts: &[&str]) -> Patterns {
 }
 
 fn unique_names(profiles: &[Profile], problems: &mut Problems) {
-    for (at, profile) in profiles.iter().enumerate() {
+    for (at, profile) in profiles.iter().enumerate().filter(|(_, profile)| !profile.name.is_empty()) {
         if let Some(first) = profiles[..at].iter().position(|other| other.name == profile.name) {
             problems.add(
                 &format!("profiles[{at}].name"),
@@ -108,13 +108,13 @@ fn address(node: &Node<'_>, problems: &mut Problems) -> Option<Address> {
 fn profile(node: &Node<'_>, problems: &mut Problems) -> Profile {
     const KEYS: [&str; 8] =
         ["name", "match", "dialects", "annotations", "dropAnnotations", "netns", "onFailure", "onContradiction"];
-    let mut profile = default_profile();
+    let mut profile = Profile { name: String::new(), ..default_profile() };
     let mut named = false;
     for (key, value) in node.entries(&KEYS, problems) {
         match key {
             "name" => {
                 named = true;
-                name(&value, problems).into_iter().for_each(|text| text.clone_into(&mut profile.name));
+                profile.name = name(&value, problems).unwrap_or_default().to_owned();
             }
             "match" => matches(&value, &mut profile, problems),
             "dialects" => profile.dialects = dialects(&value, problems),

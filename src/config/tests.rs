@@ -81,8 +81,21 @@ fn a_mistake_is_told_with_its_line() {
 }
 
 #[test]
+fn of_profiles_without_a_name_that_alone_is_told() {
+    let found = problems("profiles:\n- {}\n- netns: swap\n- name: 5\n- name: default\n");
+    let expected =
+        ["profiles[0]: expected a profile with a name", "profiles[1]: expected a profile", "profiles[2].name: "];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    assert!(found.iter().zip(expected).all(|(problem, start)| problem.starts_with(start)), "{found:?}");
+}
+
+#[test]
 fn text_that_is_no_yaml_is_told_with_its_line() {
     assert!(problems("profiles: [")[0].contains("line 2"), "{:?}", problems("profiles: ["));
+    for (text, line) in [("a: 1\nb: \u{1}\n", 2), ("\u{7f}", 1), ("]", 1), ("\"\u{feff}\n\n\u{9f}", 1)] {
+        let found = problems(text);
+        assert!(found[0].contains(&format!("line {line}")), "{text:?}: {found:?}");
+    }
     assert_eq!(problems("a: 1\na: 2").len(), 1);
     assert_eq!(problems("just text"), ["expected a mapping, got \"just text\" (line 1)"]);
 }

@@ -47,13 +47,17 @@ impl Patterns {
         let meant = hit(&self.include) || self.only_excludes();
         meant && !hit(&self.exclude)
     }
+
+    /// The patterns as texts that parse to these again; those that exclude come last.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        let include = self.include.iter().map(|pattern| pattern.as_str().to_owned());
+        include.chain(self.exclude.iter().map(|pattern| format!("!{pattern}")))
+    }
 }
 
 impl fmt::Display for Patterns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let include = self.include.iter().map(|pattern| pattern.as_str().to_owned());
-        let exclude = self.exclude.iter().map(|pattern| format!("!{pattern}"));
-        f.write_str(&include.chain(exclude).collect::<Vec<_>>().join(","))
+        f.write_str(&self.texts().collect::<Vec<_>>().join(","))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Becoming another program.
 
 use nix::errno::Errno;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -30,13 +30,17 @@ pub fn search(words: &[OsString]) -> io::Error {
     if name.is_empty() {
         return Errno::ENOENT.into();
     }
+    let argv = match self::words(words.iter().map(OsString::as_os_str)) {
+        Ok(argv) => argv,
+        Err(error) => return error,
+    };
     if name.as_bytes().contains(&b'/') {
-        return failed(execute(Path::new(name), words));
+        return failed(execute(Path::new(name), &argv));
     }
     let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL.into());
     let mut error = io::Error::from(Errno::ENOENT);
     for dir in std::env::split_paths(&path) {
-        let tried = failed(execute(&dir.join(name), words));
+        let tried = failed(execute(&dir.join(name), &argv));
         match tried.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
             // There may be another one that can be executed.
@@ -55,14 +59,24 @@ fn failed(attempt: io::Result<std::convert::Infallible>) -> io::Error {
 }
 
 fn attempt(program: &Path, args: &[OsString]) -> io::Result<std::convert::Infallible> {
-    let words: Vec<_> = std::iter::once(program.as_os_str().to_owned()).chain(args.iter().cloned()).collect();
-    execute(program, &words)
+    execute(program, &command_line(program, args)?)
 }
 
-fn execute(program: &Path, words: &[OsString]) -> io::Result<std::convert::Infallible> {
+/// The words that `program` is given: its own path, and `args` as they are, in their order, byte for byte.
+///
+/// # Errors
+/// A word with a zero byte in it, which none has that came by execve(2).
+pub fn command_line(program: &Path, args: &[OsString]) -> io::Result<Vec<CString>> {
+    words(std::iter::once(program.as_os_str()).chain(args.iter().map(OsString::as_os_str)))
+}
+
+fn words<'a>(words: impl Iterator<Item = &'a OsStr>) -> io::Result<Vec<CString>> {
+    Ok(words.map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?)
+}
+
+fn execute(program: &Path, argv: &[CString]) -> io::Result<std::convert::Infallible> {
     let program = CString::new(program.as_os_str().as_bytes())?;
-    let argv: Vec<_> = words.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
     crate::sys::restore_sigpipe()?;
     // Not std's Command: it would clear a signal mask that was inherited. execv(3) passes `environ` on untouched.
-    Ok(nix::unistd::execv(&program, &argv)?)
+    Ok(nix::unistd::execv(&program, argv)?)
 }

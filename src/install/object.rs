@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// What is at a path, as far as it matters here. Links are not followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Object {
+pub enum Object {
     /// Nothing.
     Absent,
     /// A directory, whatever is in it.

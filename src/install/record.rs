@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The version this build writes.
-pub(super) const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+pub enum State {
     /// An install was begun, and has not ended or was killed.
     Begun,
     /// It has ended well.
@@ -25,7 +25,7 @@ pub(super) enum State {
 /// What an object is for: in which order it goes, and what may be done where somebody else has changed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Role {
+pub enum Role {
     /// A directory that was not there.
     Directory,
     /// berth's program, in a directory of its version.
@@ -42,87 +42,87 @@ pub(super) enum Role {
 
 /// One object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Item {
+pub struct Item {
     /// Its path on the host; links in it are resolved.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
     /// What it is for.
-    pub(super) role: Role,
+    pub role: Role,
     /// What was there before the first install.
-    pub(super) before: Object,
+    pub before: Object,
     /// What was put there.
-    pub(super) after: Object,
+    pub after: Object,
     /// What of berth's an install that has begun and not ended puts that in the place of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) replaces: Option<Object>,
+    pub replaces: Option<Object>,
     /// Where the bytes are that were there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) backup: Option<PathBuf>,
+    pub backup: Option<PathBuf>,
 }
 
 impl Item {
     /// What is there now is what berth has put there.
     #[must_use]
-    pub(super) fn is_ours(&self, now: &Object) -> bool {
+    pub fn is_ours(&self, now: &Object) -> bool {
         self.after == *now || self.replaces.as_ref() == Some(now)
     }
 }
 
 /// A handler that was added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Handler {
+pub struct Handler {
     /// Its name.
-    pub(super) name: String,
+    pub name: String,
     /// The handler that it stands beside.
-    pub(super) wraps: String,
+    pub wraps: String,
     /// What the engine runs for it: berth, by this path.
-    pub(super) interposer: PathBuf,
+    pub interposer: PathBuf,
     /// What berth becomes.
-    pub(super) delegate: PathBuf,
+    pub delegate: PathBuf,
 }
 
 /// The engine whose configuration was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Engine {
+pub struct Engine {
     /// `containerd` or `cri-o`.
-    pub(super) kind: String,
+    pub kind: String,
     /// Its configuration file.
-    pub(super) config: PathBuf,
+    pub config: PathBuf,
     /// The directory of its drop-ins, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) drop_ins: Option<PathBuf>,
+    pub drop_ins: Option<PathBuf>,
     /// Where its CRI is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) socket: Option<PathBuf>,
+    pub socket: Option<PathBuf>,
     /// Where it keeps what runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) state: Option<PathBuf>,
+    pub state: Option<PathBuf>,
 }
 
 /// Everything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub struct Record {
     /// Format.
-    pub(super) version: u32,
+    pub version: u32,
     /// The berth that wrote it.
-    pub(super) berth: String,
+    pub berth: String,
     /// How far it has come.
-    pub(super) state: State,
+    pub state: State,
     /// The engine.
-    pub(super) engine: Engine,
+    pub engine: Engine,
     /// Where the names are.
-    pub(super) bin_dir: PathBuf,
+    pub bin_dir: PathBuf,
     /// The handlers.
-    pub(super) handlers: Vec<Handler>,
+    pub handlers: Vec<Handler>,
     /// The hash of what is berth's own in the engine's configuration; of each thing that it can be, while an install has
     /// begun and not ended.
     #[serde(default)]
-    pub(super) own: Vec<String>,
+    pub own: Vec<String>,
     /// When something was changed that the engine reads at its start only, in seconds of the Unix epoch; none if it has
     /// been restarted since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) restart_since: Option<u64>,
+    pub restart_since: Option<u64>,
     /// The objects, in the order in which they were put.
-    pub(super) items: Vec<Item>,
+    pub items: Vec<Item>,
 }
 
 /// Why bytes are not a record for this build.
@@ -146,7 +146,7 @@ impl Record {
     ///
     /// # Errors
     /// A path that is not UTF-8: JSON cannot carry it.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, RecordError> {
+    pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
         Ok(bytes)
@@ -156,7 +156,7 @@ impl Record {
     ///
     /// # Errors
     /// Anything but a whole record of a version that this build reads.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         match serde_json::from_slice::<Versioned>(bytes)?.version {
             newer if newer > VERSION => Err(RecordError::Newer(newer)),
             _ => Ok(serde_json::from_slice(bytes)?),
@@ -164,7 +164,7 @@ impl Record {
     }
 
     /// The same when the install has ended well.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.state = State::Installed;
         self.own = self.own.pop().into_iter().collect();
         self.items.iter_mut().for_each(|item| item.replaces = None);
@@ -172,7 +172,7 @@ impl Record {
 
     /// What is known of the object at `path`.
     #[must_use]
-    pub(super) fn item(&self, path: &std::path::Path) -> Option<&Item> {
+    pub fn item(&self, path: &std::path::Path) -> Option<&Item> {
         self.items.iter().find(|item| item.path == path)
     }
 }

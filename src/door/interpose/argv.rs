@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Call {
+pub enum Call {
     /// Nothing that berth has a part in.
     Pass,
     /// A container is about to be created from a bundle.
@@ -18,7 +18,7 @@ pub(super) enum Call {
 
 /// A creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Create {
+pub struct Create {
     /// Its bundle; relative ones start at the working directory.
     pub bundle: PathBuf,
     /// The id it is created under.
@@ -36,7 +36,7 @@ pub(super) struct Create {
 
 /// An OCI runtime's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Log {
+pub struct Log {
     /// The file.
     pub path: PathBuf,
     /// How it is written.
@@ -45,7 +45,7 @@ pub(super) struct Log {
 
 /// How an OCI runtime's log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
     /// `key=value` pairs.
     Text,
     /// An object on each line.
@@ -102,7 +102,7 @@ const CREATING_VALUES: &[&str] = &[
 
 /// Reads the arguments behind the program's name.
 #[must_use]
-pub(super) fn read(grammar: Grammar, args: &[OsString]) -> Call {
+pub fn read(grammar: Grammar, args: &[OsString]) -> Call {
     match grammar {
         Grammar::Shim => shim(args),
         Grammar::Runtime => runtime(args),
@@ -114,7 +114,8 @@ pub(super) fn read(grammar: Grammar, args: &[OsString]) -> Call {
 fn shim(args: &[OsString]) -> Call {
     let mut words = Words::new(args, SHIM_VALUES);
     let (mut namespace, mut id, mut publisher) = (None, None, None);
-    while let Some(word) = words.next() {
+    loop {
+        let Some(word) = words.next() else { return Call::Pass };
         match word {
             Word::Flag("namespace", value) => namespace = value,
             Word::Flag("id", value) => id = value,
@@ -123,9 +124,6 @@ fn shim(args: &[OsString]) -> Call {
             Word::Flag(..) => {}
             Word::Plain(action) if action == "start" => break,
             Word::Plain(_) => return Call::Pass,
-        }
-        if words.is_empty() {
-            return Call::Pass;
         }
     }
     let Some(id) = id else { return Call::Pass };
@@ -210,10 +208,6 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     fn new(rest: &'a [OsString], valued: &'static [&'static str]) -> Self {
         Self { rest, valued, plain: false }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rest.is_empty()
     }
 
     fn next(&mut self) -> Option<Word<'a>> {

@@ -8,7 +8,7 @@
 //! standard input untouched. What it did is one line in `interpose.log` in the state directory.
 
 mod act;
-mod argv;
+pub mod argv;
 mod creation;
 mod delegate;
 mod explain;
@@ -25,7 +25,7 @@ mod trust;
 pub use creation::COUNTS;
 pub use delegate::{Candidate, DelegateError, search};
 pub use explain::{Explained, Question, explain};
-pub use name::wrapped;
+pub use name::{Grammar, grammar, wrapped};
 pub use report::Failure;
 pub use setup::Places;
 

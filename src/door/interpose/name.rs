@@ -12,7 +12,7 @@ const MARK: &str = "berth-";
 
 /// The command line that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grammar {
+pub enum Grammar {
     /// A containerd shim's.
     Shim,
     /// An OCI runtime's.
@@ -38,7 +38,7 @@ pub fn wrapped(name: &str) -> Option<String> {
 
 /// The command line for an interposer of this name before `delegate`: a shim's if one of the two is called like one.
 #[must_use]
-pub(super) fn grammar(name: &str, delegate: Option<&Path>) -> Grammar {
+pub fn grammar(name: &str, delegate: Option<&Path>) -> Grammar {
     let delegate = delegate.and_then(Path::file_name).and_then(OsStr::to_str);
     let wrapped = wrapped(name);
     let names = [Some(name), delegate, wrapped.as_deref()];

@@ -44,6 +44,9 @@ fn a_shim_creates_on_start_and_on_nothing_else() {
         "-id start",
         "-id abc -info start",
         "-id abc unknown start",
+        "-id abc --",
+        "-id abc -namespace",
+        "-id abc -debug",
     ] {
         assert_eq!(call(Grammar::Shim, line), Call::Pass, "{line}");
     }

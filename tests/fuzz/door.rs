@@ -1,0 +1,257 @@
+//! The NRI door: every message of a runtime, decoded, decided and answered.
+//!
+//! Input: a byte for the configuration; then messages, each a byte for the method, two for the length, and its bytes.
+//! Pins are made, so this runs in mount and network namespaces of its own: `scripts/fuzz` and `cargo test` see to that.
+
+use berth::apply::Keeper;
+use berth::config::Config;
+use berth::dialect::identity_key;
+use berth::door::nri::{NriDoor, Occasions, Place};
+use berth::nri::api;
+use berth::pin::PinName;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use protobuf::Message;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Once};
+use ttrpc::proto::Response;
+
+#[path = "session.rs"]
+mod session;
+
+/// Set where the process has namespaces of its own.
+const ISOLATED: &str = "BERTH_TEST_ISOLATED";
+const STATE: &str = "/run/berth";
+const NETNS: &str = "/run/netns";
+/// Network namespaces of pods.
+const PODS: [&str; 2] = ["/run/pod-a", "/run/pod-b"];
+
+/// The plugin's service; a method by another number is one that there is not.
+const METHODS: [&str; 20] = [
+    "Configure",
+    "Synchronize",
+    "RunPodSandbox",
+    "CreateContainer",
+    "StopPodSandbox",
+    "RemovePodSandbox",
+    "StateChange",
+    "Shutdown",
+    "UpdatePodSandbox",
+    "PostUpdatePodSandbox",
+    "PostCreateContainer",
+    "StartContainer",
+    "PostStartContainer",
+    "UpdateContainer",
+    "PostUpdateContainer",
+    "StopContainer",
+    "RemoveContainer",
+    "ValidateContainerAdjustment",
+    "UpdateContainers",
+    "NoSuchMethod",
+];
+
+const CONFIGS: [&str; 4] = [
+    "profiles: [{name: all, match: {runtimeHandlers: ['*']}, dialects: [ocid, containerd, cri-o]}]",
+    "profiles: [{name: lenient, onFailure: Ignore, onContradiction: Refuse, dropAnnotations: ['x*', '!xy']}]",
+    "profiles: [{name: leave, match: {namespaces: [a]}, netns: leave}, {name: rest, annotations: {k: '{pod.name}'}}]",
+    "profiles: []",
+];
+
+pub(crate) fn run(data: &[u8]) {
+    let Some((config, mut rest)) = data.split_first() else { return };
+    let mut messages = Vec::new();
+    while let Some(([method, l0, l1], after)) = rest.split_first_chunk::<3>() {
+        let length = usize::from(u16::from_be_bytes([*l0, *l1])).min(after.len());
+        let (message, after) = after.split_at(length);
+        messages.push((METHODS[usize::from(*method) % METHODS.len()], message));
+        rest = after;
+    }
+    prepare();
+    let config = CONFIGS[usize::from(*config) % CONFIGS.len()];
+    let config = Config::parse(config, "fuzz.yaml").expect("a configuration");
+    let keeper = Keeper::open(Path::new(STATE), Path::new(NETNS)).expect("directories");
+    let door = Arc::new(NriDoor::new(keeper.clone(), Place::default(), config, Arc::new(Nobody)));
+
+    let mut steps = vec![session::registered()];
+    let stream = |at: usize| u32::try_from(2 * at + 1).expect("a few messages");
+    steps.extend(
+        messages
+            .iter()
+            .enumerate()
+            .map(|(at, (method, message))| session::request(method, stream(at), message.to_vec())),
+    );
+    let (heard, _ended) = session::converse(door.clone(), &steps);
+    block_on(door.catch_up(|| {}));
+
+    let mut answers = BTreeMap::new();
+    for said in session::said(&heard).into_iter().filter(|said| said.conn == session::PLUGIN) {
+        assert_eq!(said.kind, session::RESPONSE);
+        let response = Response::parse_from_bytes(&said.body).expect("a response");
+        assert!(answers.insert(said.stream, response).is_none(), "two answers on stream {}", said.stream);
+    }
+    let told: Vec<_> = messages.iter().flat_map(|(method, message)| pods(method, message)).collect();
+    let mut silent = false;
+    for (at, (method, message)) in messages.iter().enumerate() {
+        match answers.remove(&stream(at)) {
+            // After a step that failed, the session is over.
+            None => silent = true,
+            Some(answer) => {
+                assert!(!silent, "an answer to {method} behind none");
+                answered(method, message, &answer, &told);
+            }
+        }
+    }
+    assert!(answers.is_empty(), "answers to nothing: {answers:?}");
+    left(&keeper);
+}
+
+/// The pods that a message tells of.
+fn pods(method: &str, message: &[u8]) -> Vec<api::PodSandbox> {
+    match method {
+        "Synchronize" => api::SynchronizeRequest::parse_from_bytes(message).unwrap_or_default().pods,
+        "StateChange" => {
+            api::StateChangeEvent::parse_from_bytes(message).unwrap_or_default().pod.into_option().into_iter().collect()
+        }
+        // The pod comes first in all others.
+        _ => api::RunPodSandboxRequest::parse_from_bytes(message)
+            .unwrap_or_default()
+            .pod
+            .into_option()
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn answered(method: &str, message: &[u8], answer: &Response, told: &[api::PodSandbox]) {
+    let status = answer.status.as_ref();
+    let refused = status.is_some_and(|status| status.code.value() != 0);
+    if refused {
+        let status = status.expect("a status");
+        assert!(!status.message.is_empty() && !status.message.contains("panicked"), "{method}: {status}");
+        return;
+    }
+    match method {
+        "CreateContainer" => {
+            let request = api::CreateContainerRequest::parse_from_bytes(message).expect("what was answered was read");
+            let response = api::CreateContainerResponse::parse_from_bytes(&answer.payload).expect("a response");
+            adjusted(&request, response, told);
+        }
+        "Configure" => {
+            let response = api::ConfigureResponse::parse_from_bytes(&answer.payload).expect("a response");
+            assert!(response.events != 0, "0 would subscribe to everything");
+        }
+        "Synchronize" => {
+            let request = api::SynchronizeRequest::parse_from_bytes(message).expect("what was answered was read");
+            let response = api::SynchronizeResponse::parse_from_bytes(&answer.payload).expect("a response");
+            assert_eq!((response.more, response.update.len()), (request.more, 0));
+        }
+        // berth adjusts nothing anywhere else.
+        _ => assert!(answer.payload.is_empty(), "{method} is answered {:?}", answer.payload),
+    }
+}
+
+/// A container's adjustment: its identity, which is the engine's word, and the path of its own pod's pin.
+fn adjusted(
+    request: &api::CreateContainerRequest,
+    mut response: api::CreateContainerResponse,
+    told: &[api::PodSandbox],
+) {
+    let Some(mut adjust) = response.adjust.take() else { return assert_eq!(response, Default::default()) };
+    assert_eq!(response, Default::default(), "nothing but an adjustment");
+    let pod = request.pod.as_ref().expect("a pod");
+    let annotations = std::mem::take(&mut adjust.annotations);
+    for (key, value) in &annotations {
+        if let Some(gone) = key.strip_prefix('-') {
+            assert!(value.is_empty() && !annotations.contains_key(gone), "{key}");
+        } else if ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"].contains(&key.as_str()) {
+            assert_eq!(*value, pod.id, "{key}");
+        } else if key.ends_with("container-type") || key.ends_with("ContainerType") {
+            assert_eq!(value, "container", "{key}");
+        } else {
+            assert!(identity_key(key).is_some() || !key.contains("sandbox"), "{key}");
+        }
+    }
+    let namespaces = adjust.linux.as_mut().map(|linux| std::mem::take(&mut linux.namespaces)).unwrap_or_default();
+    assert!(
+        adjust.linux.take().unwrap_or_default() == Default::default() && adjust == Default::default(),
+        "{adjust:?}"
+    );
+    match &namespaces[..] {
+        [] => {}
+        [network] => {
+            assert_eq!(network.type_, "network");
+            let name = Path::new(&network.path).strip_prefix(NETNS).expect("a pin").to_str().expect("a name");
+            assert!(PinName::parse(name).is_ok() && name.contains(pod.id.as_str()), "{name} for {}", pod.id);
+            // The pin that stands goes on standing where the runtime comes to tell another path.
+            let same = told.iter().filter(|other| other.id == pod.id);
+            let mut sources =
+                same.flat_map(|pod| &pod.linux.namespaces).filter(|namespace| namespace.type_ == "network");
+            let pinned = number(&network.path).expect("a pin");
+            assert!(sources.any(|source| number(&source.path) == Some(pinned)), "a pin of another namespace");
+        }
+        more => panic!("{more:?}"),
+    }
+}
+
+/// What is left on the machine: pins of pods' namespaces and of nothing else, each with its record.
+fn left(keeper: &Keeper) {
+    let own = fs::metadata("/proc/self/ns/net").expect("its own").ino();
+    let records = keeper.ledger.list().expect("records");
+    assert!(records.unreadable.is_empty(), "{:?}", records.unreadable);
+    let recorded: HashSet<_> = records.records.iter().map(|(name, _)| name.as_str().to_owned()).collect();
+    for entry in fs::read_dir(NETNS).expect("pins") {
+        let entry = entry.expect("a pin");
+        let name = entry.file_name().into_string().expect("a name");
+        assert!(recorded.contains(&name), "{name} has no record");
+        let path = entry.path();
+        assert_ne!(number(&path), Some(own), "the host's namespace is pinned");
+        assert!(number(&path).is_some(), "{name} is no pin");
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("runtime").block_on(future)
+}
+
+/// The number of the network namespace at a path.
+fn number(path: impl AsRef<Path>) -> Option<u64> {
+    fs::metadata(path).ok().map(|data| data.ino())
+}
+
+/// Fresh directories, and the pods' namespaces where there are none yet.
+fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        assert!(std::env::var_os(ISOLATED).is_some(), "needs namespaces of its own: run scripts/fuzz");
+        for pod in PODS {
+            fs::write(pod, "").expect("a file");
+            std::thread::spawn(move || {
+                nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("a namespace");
+                let source = Path::new("/proc/thread-self/ns/net");
+                mount(Some(source), pod, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("a pod's namespace");
+            })
+            .join()
+            .expect("a thread");
+        }
+    });
+    for entry in fs::read_dir(NETNS).into_iter().flatten() {
+        umount2(&entry.expect("a pin").path(), MntFlags::MNT_DETACH).expect("a pin");
+    }
+    // The directory is a mount of its own by now.
+    umount2(NETNS, MntFlags::MNT_DETACH).ok();
+    for dir in [STATE, NETNS] {
+        fs::remove_dir_all(dir).ok();
+    }
+}
+
+/// A daemon that hears what the door tells, and does nothing.
+struct Nobody;
+
+impl Occasions for Nobody {
+    fn pinned(&self, _: &PinName, _: &Path) {}
+    fn ended(&self, _: &PinName, _: bool) {}
+    fn configured(&self, _: &Config) {}
+    fn synchronized(&self, _: HashSet<PinName>) {}
+}
