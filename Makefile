@@ -60,8 +60,8 @@ lint: ## format, clippy and documentation with warnings denied, shellcheck, acti
 	@scripts/lint-scripts
 	@scripts/deny
 
-bench: ## the figures of docs/benchmarks.md, of the static binary (root)
-	BERTH_BIN=$$(scripts/build) cargo bench --locked
+bench: ## the figures of docs/benchmarks.md, beside the peers in Go; BERTH_BENCH=short for a quick look (root, Go)
+	@scripts/bench
 
 clean: ## remove what was built here; the cache of the provisioning stays
 	cargo clean

@@ -49,7 +49,7 @@ fn creations() -> usize {
 }
 
 fn lives() -> usize {
-    rounds(20, 100)
+    rounds(10, 50)
 }
 
 /// The network namespaces of pods, as an engine would have made them.
@@ -110,7 +110,7 @@ fn ask(runtime: &mut Runtime<'_>, tag: &str) -> [Asked; 7] {
     for round in 0..=rounds {
         for asked in &mut all {
             let create = runtime.create(&asked.plugin, creations(), asked.of);
-            let run = runtime.live(&asked.plugin, lives(), Duration::ZERO);
+            let run = runtime.burst(&asked.plugin, lives());
             if round > 0 {
                 // The first one warms up.
                 asked.create.push(create);

@@ -94,9 +94,20 @@ impl<'a> Runtime<'a> {
         self.order(&format!("create {} {calls} {pods}", plugin.name))
     }
 
-    /// Round trips of RunPodSandbox of pods that live and end, so far apart.
-    pub(crate) fn live(&mut self, plugin: &Plugin, pods: usize, every: Duration) -> Vec<Duration> {
-        self.order(&format!("live {} {pods} {}", plugin.name, every.as_micros()))
+    /// Round trips of RunPodSandbox of pods that end again; returns when their pins are gone.
+    pub(crate) fn burst(&mut self, plugin: &Plugin, pods: usize) -> Vec<Duration> {
+        let pins = || std::fs::read_dir(format!("/run/{}-netns", plugin.name)).map_or(0, Iterator::count);
+        let before = pins();
+        let took = self.order(&format!("burst {} {pods}", plugin.name));
+        while pins() > before {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        took
+    }
+
+    /// Pods that live and end, one in so long.
+    pub(crate) fn live(&mut self, plugin: &Plugin, pods: usize, every: Duration) {
+        self.order(&format!("live {} {pods} {}", plugin.name, every.as_micros()));
     }
 
     /// Brings pods that stay.

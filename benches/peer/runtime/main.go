@@ -4,8 +4,9 @@
 //
 //	start PLUGIN PODS CONTAINERS-EACH PROGRAM ARGUMENT...   pid, exec to synchronized, of it Synchronize
 //	create PLUGIN CALLS PODS                                a time for each CreateContainer, for so many pods in turn
-//	live PLUGIN CALLS MICROSECONDS                          a time for each RunPodSandbox of pods that live and end, one
-//	                                                        every so many microseconds
+//	burst PLUGIN PODS                                       a time for each RunPodSandbox of so many pods, which are
+//	                                                        ended after the last has come
+//	live PLUGIN PODS MICROSECONDS                           nothing; pods that live and end, one every so many microseconds
 //	run PLUGIN PODS                                         RunPodSandbox and two containers for pods that stay: nothing
 //	stop PLUGIN                                             nothing
 //
@@ -89,9 +90,11 @@ func (e *engine) obey(words []string) ([]string, error) {
 	case "create":
 		took, err := s.create(numbers[0], numbers[1])
 		return times(took), err
-	case "live":
-		took, err := s.live(numbers[0], time.Duration(numbers[1])*time.Microsecond)
+	case "burst":
+		took, err := s.burst(numbers[0])
 		return times(took), err
+	case "live":
+		return nil, s.live(numbers[0], time.Duration(numbers[1])*time.Microsecond)
 	case "run":
 		return nil, s.run(numbers[0])
 	case "stop":
@@ -239,28 +242,39 @@ func (s *session) run(pods int) error {
 	return nil
 }
 
-// live brings pods and ends each before the next comes, in the order that containerd has.
-func (s *session) live(pods int, every time.Duration) ([]time.Duration, error) {
-	var took []time.Duration
+// live brings pods and ends each before the next comes.
+func (s *session) live(pods int, every time.Duration) error {
 	next := time.Now()
 	for range pods {
 		time.Sleep(time.Until(next))
 		next = next.Add(every)
-		// The namespaces stand; the files are each pod's own. Those of the first pods are taken, which stay, so that no
-		// more are wanted than there are.
-		number := s.lived % min(64, max(len(s.pods), 1))
-		file := filepath.Join(s.dir, fmt.Sprintf("%s-%d", s.name, s.lived))
-		pod := s.pod(s.id("new", s.lived), file)
-		s.lived++
-		if err := bind(s.netns(number), file); err != nil {
+		if _, err := s.burst(1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// burst brings pods one after another, and then ends all of them.
+func (s *session) burst(pods int) ([]time.Duration, error) {
+	var brought []*adaptation.PodSandbox
+	var took []time.Duration
+	for range pods {
+		// The namespaces stand, and are those of pods that stay; the files are each pod's own.
+		pod := s.pod(s.id("new", s.lived), filepath.Join(s.dir, fmt.Sprintf("%s-%d", s.name, s.lived)))
+		if err := bind(s.netns(s.lived%64), network(pod)); err != nil {
 			return nil, err
 		}
+		s.lived++
+		brought = append(brought, pod)
 		time, err := s.begin(pod)
 		if err != nil {
 			return nil, err
 		}
 		took = append(took, time)
-		if err := s.end(pod, file); err != nil {
+	}
+	for _, pod := range brought {
+		if err := s.end(pod, network(pod)); err != nil {
 			return nil, err
 		}
 	}
@@ -291,7 +305,7 @@ func (s *session) begin(pod *adaptation.PodSandbox) (time.Duration, error) {
 	return took, nil
 }
 
-// end stops and removes a pod and its containers.
+// end stops and removes a pod and its containers, in the order that containerd has.
 func (s *session) end(pod *adaptation.PodSandbox, file string) error {
 	ctx := context.Background()
 	var failed error

@@ -47,6 +47,12 @@ func (s *session) pod(id, netns string) *adaptation.PodSandbox {
 	}
 }
 
+// network is the path of a pod's network namespace.
+func network(pod *adaptation.PodSandbox) string {
+	namespaces := pod.Linux.Namespaces
+	return namespaces[len(namespaces)-1].Path
+}
+
 // container is one as containerd tells of it: the path of its network namespace leads through the sandbox's process, and
 // most of the message are the environment of the pod's services and the mounts.
 func container(pod *adaptation.PodSandbox, number int) *adaptation.Container {
