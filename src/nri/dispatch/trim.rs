@@ -43,35 +43,45 @@ impl MethodHandler for Trimmed {
 
 /// The message without the unread fields of its pods and containers. `None`: it is not well formed.
 fn without(message: &[u8], unread: Unread) -> Option<Vec<u8>> {
-    let mut kept = Vec::with_capacity(message.len());
-    let mut rest = message;
-    while !rest.is_empty() {
-        let field = Field::take(&mut rest)?;
-        match (field.number, field.content) {
-            (1, Some(pod)) => append_without(&mut kept, field.number, pod, unread.pod)?,
-            (2, Some(container)) => append_without(&mut kept, field.number, container, unread.container)?,
-            _ => kept.extend_from_slice(field.whole),
+    // What is kept is far less than there is, and the allocator asks the kernel for each large piece.
+    let mut kept = Vec::with_capacity(message.len() / 3);
+    for_each_field(message, |field| {
+        let unread = match field.number {
+            1 => unread.pod,
+            2 => unread.container,
+            _ => &[],
+        };
+        match field.content {
+            Some(content) if !unread.is_empty() => append_without(&mut kept, field.number, content, unread),
+            _ => {
+                kept.extend_from_slice(field.whole);
+                Some(())
+            }
         }
-    }
+    })?;
     Some(kept)
 }
 
-/// Appends the message in field `number`, which is below 16, without some of its own fields.
+/// Appends the message in field `number` without some of its own fields.
 fn append_without(to: &mut Vec<u8>, number: u64, message: &[u8], unread: &[u64]) -> Option<()> {
     let mut length = 0;
-    let mut rest = message;
-    while !rest.is_empty() {
-        let field = Field::take(&mut rest)?;
+    for_each_field(message, |field| {
         length += if unread.contains(&field.number) { 0 } else { field.whole.len() };
-    }
+        Some(())
+    })?;
     put_varint(to, number << 3 | LENGTH_DELIMITED);
     put_varint(to, u64::try_from(length).ok()?);
-    rest = message;
-    while !rest.is_empty() {
-        let field = Field::take(&mut rest)?;
+    for_each_field(message, |field| {
         if !unread.contains(&field.number) {
             to.extend_from_slice(field.whole);
         }
+        Some(())
+    })
+}
+
+fn for_each_field(mut message: &[u8], mut visit: impl FnMut(Field<'_>) -> Option<()>) -> Option<()> {
+    while !message.is_empty() {
+        visit(Field::take(&mut message)?)?;
     }
     Some(())
 }
