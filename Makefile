@@ -68,8 +68,8 @@ lint: ## format, clippy and documentation with warnings denied, shellcheck, acti
 fuzz: ## the fuzzers, 20 s each (root); for figures BERTH_FUZZ_SECONDS=1800
 	@scripts/fuzz
 
-bench: ## the figures of docs/benchmarks.md, of the static binary (root)
-	BERTH_BIN=$$(scripts/build) cargo bench --locked
+bench: ## the figures of docs/benchmarks.md, beside the peers in Go; BERTH_BENCH=short for a quick look (root, Go)
+	@scripts/bench
 
 clean: ## remove what was built here; the cache of the provisioning stays
 	cargo clean

@@ -1,5 +1,6 @@
 //! What berth's code costs beyond the kernel: pins with their records beside the same system calls written down flat.
-//! Both sides take turns in one run, so that what else the machine does falls on both; ratios, with their spread.
+//! Both sides take turns in one run, so that what else the machine does falls on both; ratios, with their spread. And
+//! beside `ip netns`. Prints the tables of `docs/benchmarks.md`; `BERTH_BENCH=short` is the form for CI.
 //!
 //! Root. Runs in mount and network namespaces of its own, on a tmpfs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a bench")]
@@ -9,7 +10,13 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
+
+#[path = "figures/mod.rs"]
+mod figures;
+
+use figures::{Spread, Targets, columns, heading, micros, percentile, rounds, row};
 
 use berth::apply::{Keeper, Mode, Sight, Wanted, Which};
 use berth::decide::verdict::Reason;
@@ -26,8 +33,6 @@ use nix::sys::stat::{Mode as FileMode, fstat, fstatat, stat};
 use nix::sys::statfs::fstatfs;
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
-const ROUNDS: usize = 21;
-const EACH: usize = 300;
 const NETNS: &str = "/run/netns";
 const PIN: &str = "/run/netns/berth-bench";
 const ENGINE: &str = "/run/engine/cni-1";
@@ -120,30 +125,52 @@ fn bare_create() -> OwnedFd {
     std::thread::spawn(make).join().unwrap()
 }
 
-/// Runs both in turns and prints what the second costs in terms of the first.
-fn compare(what: &str, mut floor: impl FnMut(), mut ours: impl FnMut()) {
-    let mut ratios = Vec::new();
-    let mut at_floor = Duration::MAX;
-    for round in 0..=ROUNDS {
-        let (mut a, mut b) = (Vec::with_capacity(EACH), Vec::with_capacity(EACH));
-        for _ in 0..EACH {
-            for (times, work) in [(&mut a, &mut floor as &mut dyn FnMut()), (&mut b, &mut ours)] {
+/// Runs all in turns; the times of each at the median, in microseconds, round by round.
+fn in_turns<const N: usize>(each: usize, mut work: [&mut dyn FnMut(); N]) -> [Vec<f64>; N] {
+    let mut medians = [const { Vec::new() }; N];
+    for round in 0..=rounds(5, 21) {
+        let mut times = [const { Vec::new() }; N];
+        for _ in 0..each {
+            for (times, work) in times.iter_mut().zip(&mut work) {
                 let started = Instant::now();
                 work();
                 times.push(started.elapsed());
             }
         }
-        a.sort_unstable();
-        b.sort_unstable();
         if round > 0 {
             // The first one warms up.
-            ratios.push(b[EACH / 2].as_secs_f64() / a[EACH / 2].as_secs_f64());
-            at_floor = at_floor.min(a[EACH / 2]);
+            medians.iter_mut().zip(&times).for_each(|(medians, times)| medians.push(micros(percentile(times, 500))));
         }
     }
-    ratios.sort_unstable_by(f64::total_cmp);
-    let [low, middle, high] = [0, ROUNDS / 2, ROUNDS - 1].map(|at| ratios[at]);
-    println!("{what:<52} {middle:.2} of the floor ({low:.2} to {high:.2}; floor {at_floor:.0?})");
+    medians
+}
+
+/// Prints what the second costs in terms of the first.
+fn compare(what: &str, targets: &Targets, mut floor: impl FnMut(), mut ours: impl FnMut()) {
+    let [floor, ours] = in_turns(rounds(100, 300), [&mut floor, &mut ours]);
+    let ratio = Spread::of(ours.iter().zip(&floor).map(|(ours, floor)| ours / floor));
+    row(&[
+        what.to_owned(),
+        ratio.to_string(),
+        targets.at_most(what, ratio.middle, 1.1),
+        format!("{:.0}", Spread::of(floor).middle),
+    ]);
+}
+
+/// The tool that people make such namespaces with, beside making one and removing it here. Without the time that the
+/// kernel takes after the last has let go.
+fn tool(mut ours: impl FnMut()) {
+    let ip = |what: &str| {
+        let done = Command::new("ip").args(["netns", what, "bench"]).status().expect("ip (iproute2) runs");
+        assert!(done.success(), "ip netns {what}");
+    };
+    let mut tool = || ["add", "del"].into_iter().for_each(ip);
+    let [tool, ours] = in_turns(rounds(10, 30), [&mut tool, &mut ours]);
+    let ratio = Spread::of(ours.iter().zip(&tool).map(|(ours, tool)| ours / tool));
+    let [tool, ours] = [tool, ours].map(|times| format!("{:.0}", Spread::of(times).middle));
+    println!();
+    columns(&["µs", "berth, create with loopback and record, and release", "`ip netns add`, `ip netns del`", "ratio"]);
+    row(&["".to_owned(), ours, tool, ratio.to_string()]);
 }
 
 fn main() {
@@ -198,8 +225,12 @@ fn main() {
         fs::remove_file(LOCK).unwrap();
         drop(lock);
     };
+    let targets = Targets::default();
+    heading("Pins");
+    columns(&["", "berth against the bare calls", "target", "the bare calls, µs"]);
     compare(
         "adopt with its record, release",
+        &targets,
         || {
             let ns = bare_open(ENGINE);
             fs::metadata("/run/engine").unwrap();
@@ -216,8 +247,16 @@ fn main() {
             unpin();
         },
     );
+    let create = || {
+        let lock = keeper.ledger.lock(&name, Duration::ZERO).unwrap();
+        keeper.ledger.put(&name, &record).unwrap();
+        keeper.store.create(&name).unwrap();
+        drop(lock);
+        unpin();
+    };
     compare(
         "create with loopback and record, release",
+        &targets,
         || {
             let lock = bare_lock();
             bare_record(&bytes);
@@ -225,15 +264,11 @@ fn main() {
             drop(lock);
             bare_unpin();
         },
-        || {
-            let lock = keeper.ledger.lock(&name, Duration::ZERO).unwrap();
-            keeper.ledger.put(&name, &record).unwrap();
-            keeper.store.create(&name).unwrap();
-            drop(lock);
-            unpin();
-        },
+        create,
     );
+    tool(create);
     look(&keeper, pin);
+    targets.conclude();
 }
 
 /// What a pass over pins that stay costs, for each pin.
@@ -241,13 +276,12 @@ fn look(keeper: &Keeper, pin: impl Fn()) {
     pin();
     let sight = Sight::here(Path::new("/proc"));
     let names: Vec<_> = keeper.ledger.list().unwrap().records.into_iter().map(|(name, _)| name).collect();
-    let mut times: Vec<_> = (0..2000)
+    let times: Vec<_> = (0..2000)
         .map(|_| {
             let started = Instant::now();
             keeper.settle(Which::These(&names), &sight, Mode::Apply, &mut std::collections::HashSet::new());
             started.elapsed()
         })
         .collect();
-    times.sort_unstable();
-    println!("{:<52} {:.1?} at the median", "applying the rule to a pin that stays", times[times.len() / 2]);
+    println!("\nApplying the lifecycle rule to a pin that stays takes {:.1} µs.", micros(percentile(&times, 500)));
 }

@@ -75,6 +75,8 @@ pub struct Settlement {
     pub busy: Vec<PinName>,
     /// Pins that were asked for and of which there is no record any more.
     pub absent: Vec<PinName>,
+    /// The tasks had to be looked at, all there are.
+    pub scanned: bool,
 }
 
 impl Settlement {
@@ -116,6 +118,7 @@ impl Keeper {
         if candidates.is_empty() && orphans.is_empty() {
             return settlement;
         }
+        settlement.scanned = true;
         let tasks = Scans::take(sight, |error| settlement.errors.push((None, error)));
         for (name, record, facts) in candidates {
             let tasks = tasks.of(netns_id(record.netns), sight.covers(&record));

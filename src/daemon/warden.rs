@@ -28,7 +28,8 @@ const TICK: Duration = Duration::from_secs(60);
 /// How often, while some directory cannot be watched.
 const TICK_UNWATCHED: Duration = Duration::from_secs(5);
 
-/// How often pins are looked at that will go: tasks end without telling.
+/// How often pins are looked at that will go: tasks end without telling. Ends that come faster are looked at together,
+/// because each look reads all of `/proc`.
 const TICK_DRAINING: Duration = Duration::from_secs(1);
 
 /// How many new sources are watched before events are let in between.
@@ -43,6 +44,8 @@ struct Warden {
     seen: HashSet<PinName>,
     /// Pins that will go.
     draining: HashSet<PinName>,
+    /// Pins whose end was noticed, still to be looked at.
+    ended: HashSet<PinName>,
     /// Removals that could not be noted yet.
     removed: HashSet<PinName>,
     /// What has been complained of, and about which pin, so that it is not repeated at every look.
@@ -75,6 +78,7 @@ pub(super) async fn run(
         watch: Watch::default(),
         seen: HashSet::new(),
         draining: HashSet::new(),
+        ended: HashSet::new(),
         removed: HashSet::new(),
         complaints: HashSet::new(),
         caught_up: false,
@@ -98,7 +102,7 @@ pub(super) async fn run(
 impl Warden {
     /// When to look without having been told to. Other occasions do not put it off.
     fn next_tick(&self) -> Instant {
-        let busy = !self.draining.is_empty() || !self.removed.is_empty();
+        let busy = !self.draining.is_empty() || !self.ended.is_empty() || !self.removed.is_empty();
         if busy { self.next_full.min(self.next_drain) } else { self.next_full }
     }
 
@@ -106,13 +110,27 @@ impl Warden {
         match occasion {
             Occasion::News(notes) => self.on_news(notes).await,
             Occasion::Noticed(noticed) if noticed.anything => self.look(None).await,
-            Occasion::Noticed(noticed) => self.look(Some(noticed.names)).await,
+            Occasion::Noticed(noticed) => self.end(noticed.names).await,
             Occasion::Tick if Instant::now() >= self.next_full => self.look(None).await,
             Occasion::Tick => {
-                self.look(Some(self.draining.clone())).await;
+                self.drain().await;
                 self.next_drain = Instant::now() + TICK_DRAINING;
             }
         }
+    }
+
+    /// Looks at pins whose end was noticed: now, or together with those that are noticed
+    /// meanwhile where all tasks were looked at a moment ago.
+    async fn end(&mut self, names: HashSet<PinName>) {
+        self.ended.extend(names);
+        if Instant::now() >= self.next_drain {
+            self.drain().await;
+        }
+    }
+
+    async fn drain(&mut self) {
+        let ended = std::mem::take(&mut self.ended);
+        self.look(Some(self.draining.union(&ended).cloned().collect())).await;
     }
 
     async fn on_news(&mut self, notes: Notes) {
@@ -129,7 +147,7 @@ impl Warden {
         match notes.synchronized {
             Some(pods) => self.catch_up(pods).await,
             None if dirty.is_empty() => {}
-            None => self.look(Some(dirty)).await,
+            None => self.end(dirty).await,
         }
     }
 
@@ -193,6 +211,9 @@ impl Warden {
         match pass.await {
             Ok((settlement, seen, unmarked)) => {
                 (self.seen, self.removed) = (seen, unmarked);
+                if settlement.scanned {
+                    self.next_drain = Instant::now() + TICK_DRAINING;
+                }
                 let late = self.note(settlement, all);
                 self.draining.extend(late);
             }

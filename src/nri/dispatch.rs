@@ -18,16 +18,18 @@ use ttrpc::r#async::TtrpcContext;
 use super::api;
 use super::events::Event;
 use super::level::Capabilities;
-use super::plugin::{Answer, Plugin, Refusal, RefusalCode, Runtime};
+use super::plugin::{Answer, Plugin, Refusal, RefusalCode, Runtime, Unread};
 use super::work::Work;
 use super::{handle::RuntimeHandle, stub::SyncLimit};
 
 mod collect;
 mod refuse;
 mod service;
+mod trim;
 
 use collect::Collector;
 use refuse::{need_both, need_pod, overdue};
+pub(crate) use trim::trimmed;
 
 /// The share of the runtime's request timeout after which the stub answers for a handler that is
 /// not done. At the full time both sides give up at once, and chance decides whether the runtime
@@ -86,6 +88,11 @@ impl Dispatcher {
             collector: Mutex::new(Collector::new(limit)),
             unknown_seen: AtomicBool::new(false),
         }
+    }
+
+    /// What the plugin does not read.
+    pub(crate) fn unread(&self) -> Unread {
+        self.plugin.unread()
     }
 
     /// Runs a handler in its own task and waits for it within the budget.

@@ -30,5 +30,5 @@ pub use events::{Event, EventMask};
 pub use handle::{NRI_VERSION, RuntimeHandle};
 pub use identity::{DEFAULT_SOCKET, Endpoint, Identity, IdentityError, Launch};
 pub use level::{Capabilities, Level};
-pub use plugin::{Answer, Plugin, Refusal, RefusalCode, Runtime, SessionState};
+pub use plugin::{Answer, Plugin, Refusal, RefusalCode, Runtime, SessionState, Unread};
 pub use stub::{Options, SyncLimit, run};

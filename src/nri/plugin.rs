@@ -116,6 +116,15 @@ impl From<Refusal> for ttrpc::Error {
 /// What the answer to an event is.
 pub type Answer<T> = Result<T, Refusal>;
 
+/// Fields that a plugin does not read, by their numbers in NRI's messages: it finds them empty. None by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Of `PodSandbox`.
+    pub pod: &'static [u64],
+    /// Of `Container`.
+    pub container: &'static [u64],
+}
+
 /// A plugin.
 ///
 /// The runtime sends one event at a time for the whole node and waits for the answer, so events of
@@ -139,6 +148,12 @@ pub trait Plugin: Send + Sync + 'static {
         containers: Vec<api::Container>,
     ) -> Answer<Vec<api::ContainerUpdate>> {
         Ok(Vec::new())
+    }
+
+    /// What need not be decoded of the pods and containers of `CreateContainer`, `RunPodSandbox` and `Synchronize`. Asked
+    /// once for each session.
+    fn unread(&self) -> Unread {
+        Unread::default()
     }
 
     /// The session went on or ended. Must neither block nor panic.

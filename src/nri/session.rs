@@ -19,7 +19,7 @@ use ttrpc::r#async::{Client, Server};
 use ttrpc::asynchronous::transport::{Listener, Socket};
 
 use super::api::service::create_plugin;
-use super::dispatch::{Dispatcher, Peer, Phase};
+use super::dispatch::{Dispatcher, Peer, Phase, trimmed};
 use super::error::NriError;
 use super::handle::RuntimeHandle;
 use super::identity::Identity;
@@ -137,7 +137,8 @@ fn both_services<R: AsyncRead + Unpin>(mux: &mut Mux<R>) -> Result<(MuxConn, Mux
 fn server_on(conn: MuxConn, dispatcher: Dispatcher) -> Server {
     let one = futures::stream::once(std::future::ready(io::Result::Ok(Paced::new(conn))));
     let listener = Listener::new(one.chain(futures::stream::pending()));
-    Server::new().add_listener(listener).register_service(create_plugin(Arc::new(dispatcher)))
+    let unread = dispatcher.unread();
+    Server::new().add_listener(listener).register_service(trimmed(unread, create_plugin(Arc::new(dispatcher))))
 }
 
 /// Lets the answers in progress leave, with the trunk running if it still can.

@@ -8,7 +8,7 @@ use crate::exit::chain;
 use crate::identity::{IdError, PodRef, Role, SandboxId};
 use crate::logging::Line;
 use crate::netns::{Netns, NetnsError, NetnsId, Peek, same_network};
-use crate::nri::api;
+use crate::nri::{Unread, api};
 use crate::pin::PinName;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,10 @@ pub(super) const NETWORK: &str = "network";
 
 /// An NRI event cannot change a sandbox's annotations, so those are not asked about.
 pub(super) const NO_ANNOTATIONS: &dyn Annotations = &BTreeMap::new();
+
+/// What no answer depends on. Of a pod: labels, annotations and addresses. Of a container: labels, arguments,
+/// environment, mounts, hooks, rlimits, devices of CDI, user and image.
+pub(super) const UNREAD: Unread = Unread { pod: &[5, 6, 10], container: &[5, 7, 8, 9, 10, 13, 20, 21, 22] };
 
 /// What berth needs of a pod message.
 #[derive(Debug, Clone)]

@@ -35,7 +35,9 @@ use crate::identity::{Role, SandboxId, Scope};
 use crate::logging::Line;
 use crate::metrics::table::{CONNECTION_FAILURES, SESSIONS, SESSIONS_LOST};
 use crate::metrics::{self, Outcome};
-use crate::nri::{Answer, Event, EventMask, NriError, Plugin, Refusal, RefusalCode, Runtime, SessionState, api};
+use crate::nri::{
+    Answer, Event, EventMask, NriError, Plugin, Refusal, RefusalCode, Runtime, SessionState, Unread, api,
+};
 use crate::pin::PinName;
 use configured::Configured;
 use gather::PodView;
@@ -259,6 +261,10 @@ impl Plugin for NriDoor {
         self.readiness.configured(Arc::clone(&session));
         *locked(&self.session) = session;
         Ok(session::EVENTS)
+    }
+
+    fn unread(&self) -> Unread {
+        gather::UNREAD
     }
 
     fn session(&self, state: SessionState) {
