@@ -71,7 +71,7 @@ fn pod(rig: &Rig, name: &str, handler: &str) -> Steps {
 
 /// What was measured did the work, or left it.
 fn check(rig: &Rig, pod: &str, handler: &str) {
-    let pinned = rig.path(&format!("/run/netns/berth-{pod}")).exists();
+    let pinned = rig.path(format!("/run/netns/berth-{pod}")).exists();
     assert_eq!(pinned, handler == EVERY_DOOR, "pod {pod} of handler {handler}");
 }
 

@@ -34,7 +34,7 @@ impl Desk {
         let kubectl = cluster.kubectl_command();
         let words = std::iter::once(kubectl.get_program()).chain(kubectl.get_args());
         let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().expect("a word that is text"))).collect();
-        let script = format!("kubectl() {{ {} \"$@\"; }}\n{line}", words.join(" "));
+        let script = format!("kubectl() {{ command {} \"$@\"; }}\n{line}", words.join(" "));
         let mut shell = Command::new("bash");
         shell.args(["-euo", "pipefail", "-c", &script]).current_dir(self.0.path());
         shell.envs(kubectl.get_envs().filter_map(|(name, value)| Some((name, value?))));
