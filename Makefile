@@ -71,5 +71,8 @@ fuzz: ## the fuzzers, 20 s each (root); for figures BERTH_FUZZ_SECONDS=1800
 bench: ## the figures of docs/benchmarks.md, beside the peers in Go; BERTH_BENCH=short for a quick look (root, Go)
 	@scripts/bench
 
+prove: ## what docs/reliability.md and benchmarks.md rest on, in its long form: hours; scripts/prove --short is of minutes (root, Go)
+	@scripts/prove
+
 clean: ## remove what was built here; the cache of the provisioning stays
 	cargo clean
