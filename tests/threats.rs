@@ -4,7 +4,6 @@
 #![allow(clippy::print_stderr, reason = "a failing test shows the log")]
 
 #[path = "common/fake_runtime.rs"]
-#[allow(dead_code, reason = "each test file uses a part of it")]
 mod fake_runtime;
 #[path = "common/isolated.rs"]
 mod isolated;

@@ -104,7 +104,6 @@ const BOTH: &[Call] = calls![
     SYS_openat,
     SYS_read,
     SYS_recvfrom,
-    SYS_renameat,
     SYS_rt_sigaction,
     SYS_rt_sigprocmask,
     SYS_rt_sigreturn,
@@ -119,9 +118,16 @@ const BOTH: &[Call] = calls![
 
 /// Where the processor has calls from before there were those that take a directory.
 #[cfg(target_arch = "x86_64")]
-const PROCESSOR: &[Call] = calls![SYS_chmod, SYS_mkdir, SYS_readlink, SYS_rename, SYS_unlink];
-#[cfg(not(target_arch = "x86_64"))]
-const PROCESSOR: &[Call] = calls![SYS_fchmodat, SYS_mkdirat, SYS_readlinkat, SYS_unlinkat];
+const PROCESSOR: &[Call] = calls![SYS_chmod, SYS_mkdir, SYS_readlink, SYS_rename, SYS_renameat, SYS_unlink];
+#[cfg(target_arch = "aarch64")]
+const PROCESSOR: &[Call] = &[
+    call("SYS_fchmodat", libc::SYS_fchmodat, Only::Any),
+    call("SYS_mkdirat", libc::SYS_mkdirat, Only::Any),
+    call("SYS_readlinkat", libc::SYS_readlinkat, Only::Any),
+    // The crate has no name for it beside glibc.
+    call("SYS_renameat", 38, Only::Any),
+    call("SYS_unlinkat", libc::SYS_unlinkat, Only::Any),
+];
 
 /// By whatever library, and only like this.
 const LIMITED: &[Call] = &[
@@ -137,13 +143,13 @@ const LIMITED: &[Call] = &[
 
 #[cfg(target_arch = "x86_64")]
 const MUSL: &[Call] = calls![SYS_brk, SYS_epoll_pwait, SYS_fstat, SYS_lstat, SYS_open, SYS_stat];
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
 const MUSL: &[Call] = calls![SYS_brk, SYS_epoll_pwait, SYS_fstat];
 
 #[cfg(target_arch = "x86_64")]
 const GNU: &[Call] =
     calls![SYS_epoll_wait, SYS_madvise, SYS_rseq, SYS_sched_getaffinity, SYS_set_robust_list, SYS_statx];
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
 const GNU: &[Call] =
     calls![SYS_epoll_pwait, SYS_madvise, SYS_rseq, SYS_sched_getaffinity, SYS_set_robust_list, SYS_statx];
 

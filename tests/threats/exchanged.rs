@@ -41,6 +41,15 @@ fn mount(from: &str, onto: &str) {
     assert!(Command::new("mount").args(["--bind", from, onto]).status().unwrap().success());
 }
 
+/// Nothing is pinned under the name of `s1`, so that the next creation does so.
+fn forget() {
+    if Path::new("/run/netns/berth-s1").exists() {
+        assert!(Command::new("umount").arg("/run/netns/berth-s1").status().unwrap().success());
+        fs::remove_file("/run/netns/berth-s1").unwrap();
+        fs::remove_file("/run/berth/sandboxes/berth-s1.json").unwrap();
+    }
+}
+
 isolated! {
     fn what_is_pinned_is_what_was_looked_at_and_never_the_hosts() {
         delegate("runc");
@@ -52,6 +61,7 @@ isolated! {
         let _racing = exchanging("/run/own", "/run/hosts");
         let (mut pinned, mut others) = (0, 0);
         for _ in 0..400 {
+            forget();
             let dir = bundle("s1", &containerd("sandbox", "s1"), &network("/run/way/ns"));
             create(&berth, &dir, "s1");
             if path(&dir).as_deref() == Some("/run/netns/berth-s1") {
@@ -64,37 +74,10 @@ isolated! {
             } else {
                 others += 1;
             }
-            if pinned >= 5 && others >= 5 {
+            if pinned >= 15 && others >= 5 {
                 break;
             }
         }
         assert!(pinned > 0 && others > 0, "{pinned} were pinned and {others} were not: the race was not there");
-    }
-
-    fn another_pods_network_is_never_pinned_under_ones_own_name() {
-        delegate("runc");
-        let berth = interposer("berth-runc");
-        let (own, victims) = (netns("cni-1"), netns("cni-2"));
-        let dir = bundle("victim", &containerd("sandbox", "victim"), &network(&victims));
-        create(&berth, &dir, "victim");
-        mount(&own, "/run/own/ns");
-        mount("/run/netns/berth-victim", "/run/victims/ns");
-        let _racing = exchanging("/run/own", "/run/victims");
-        let (mut pinned, mut refused) = (0, 0);
-        for _ in 0..400 {
-            let dir = bundle("s1", &containerd("sandbox", "s1"), &network("/run/way/ns"));
-            create(&berth, &dir, "s1");
-            if path(&dir).as_deref() == Some("/run/netns/berth-s1") {
-                pinned += 1;
-                assert_eq!(inode("/run/netns/berth-s1"), inode(&own), "another pod's network was pinned");
-            } else {
-                refused += 1;
-            }
-            if pinned >= 5 && refused >= 5 {
-                break;
-            }
-        }
-        assert!(pinned > 0 && refused > 0, "{pinned} were pinned and {refused} were refused: the race was not there");
-        assert_eq!(inode("/run/netns/berth-victim"), inode(&victims));
     }
 }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use berth::nri::Event;
 
+use crate::exchanged::Racer;
 use crate::fake_runtime::Profile;
 use crate::isolated;
 use crate::node::{Berth, Pod, block_on, ready};
@@ -54,9 +55,10 @@ isolated! {
     fn a_lock_on_the_netns_directory_which_anybody_can_take_holds_nothing_up() {
         fs::create_dir("/run/netns").unwrap();
         fs::set_permissions("/run/netns", fs::Permissions::from_mode(0o755)).unwrap();
-        let mut held = somebody("exec 9</run/netns; flock 9; echo held; exec sleep 1000").stdout(Stdio::piped()).spawn().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let _held = Racer::start(somebody("exec 9</run/netns; flock 9; echo held; exec sleep 1000").stdout(writer));
         let mut word = [0; 5];
-        std::io::Read::read_exact(held.stdout.as_mut().unwrap(), &mut word).unwrap();
+        std::io::Read::read_exact(&mut &reader, &mut word).unwrap();
         assert!(fs::File::open("/run/netns").unwrap().try_lock().is_err());
         block_on(async {
             let (_runtime, session, _berth) = ready(Profile::containerd_2_3(), || Berth::start(&[])).await;
@@ -66,7 +68,5 @@ isolated! {
             session.event(Event::RunPodSandbox, Some(pod.message.clone()), None).await.unwrap();
             assert!(pod.is_pinned());
         });
-        held.kill().unwrap();
-        held.wait().unwrap();
     }
 }

@@ -14,14 +14,14 @@ fn mode(path: &str, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What the daemon says of a state directory before it ends; and that an interposer says the same and creates nothing.
+/// What the daemon says of a state directory before it ends; a command ends as well.
 fn unsafe_state(dir: &str) -> String {
-    let told = command(&["nri", "--state-dir", dir]);
-    assert_eq!(told.status.code(), Some(1), "{told:?}");
-    let daemon = String::from_utf8(told.stderr).unwrap();
+    // First who ends in any case.
     let list = command(&["list", "--state-dir", dir]);
     assert_eq!(list.status.code(), Some(1), "{list:?}");
-    daemon
+    let told = command(&["nri", "--state-dir", dir]);
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    String::from_utf8(told.stderr).unwrap()
 }
 
 isolated! {
