@@ -160,8 +160,8 @@ async fn disturbed(work: Work, reference: &Reference, plan: Plan) -> Result<&'st
     let run = node.berth.end();
     let wrong = |why: String| format!("{work:?}, {}: {why}\nit said {}", calls::said(plan), run.said);
     let became = became.map_err(&wrong)?;
-    let now = State::see();
     caught(|| {
+        let now = State::see();
         assert_sound();
         assert_others_untouched(&now, if work == Work::Pin { &reference.before } else { &reference.over });
     })

@@ -74,8 +74,8 @@ fn disturbed(work: Work, reference: &Reference, plan: Plan, next: Work) -> Resul
     if !run.disturbed {
         return Ok("not reached");
     }
-    let now = see();
     let judged = caught(|| {
+        let now = see();
         assert_whole(reference, &now);
         assert_engine_takes_its_configuration();
         let became = judge(work, reference, plan, &run, &now);
