@@ -160,8 +160,8 @@ async fn disturbed(work: Work, reference: &Reference, plan: Plan) -> Result<&'st
     let run = node.berth.end();
     let wrong = |why: String| format!("{work:?}, {}: {why}\nit said {}", calls::said(plan), run.said);
     let became = became.map_err(&wrong)?;
-    let now = State::see();
     caught(|| {
+        let now = State::see();
         assert_sound();
         assert_others_untouched(&now, if work == Work::Pin { &reference.before } else { &reference.over });
     })
@@ -199,7 +199,7 @@ async fn became(node: &Node, work: Work, reference: &Reference, plan: Plan) -> R
 
 /// The next start, with the pod there or gone by now.
 async fn again(work: Work, reference: &Reference, plan: Plan) -> Result<(), String> {
-    let lives = work == Work::Pin && plan.at % 2 == 0;
+    let lives = work == Work::Pin && plan.at.is_multiple_of(2);
     if work == Work::Pin && !lives {
         engine_lets_go(1);
     }

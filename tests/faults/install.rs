@@ -74,8 +74,8 @@ fn disturbed(work: Work, reference: &Reference, plan: Plan, next: Work) -> Resul
     if !run.disturbed {
         return Ok("not reached");
     }
-    let now = see();
     let judged = caught(|| {
+        let now = see();
         assert_whole(reference, &now);
         assert_engine_takes_its_configuration();
         let became = judge(work, reference, plan, &run, &now);
@@ -149,7 +149,7 @@ fn sweep(work: Work) {
     let plans = plans(&reference.calls, SHORT, 1).into_iter();
     let plans = plans.filter(|plan| !is_long() || plan.fault != Fault::KillBefore || plan.at == 0);
     for (at, plan) in plans.enumerate() {
-        let next = if at % 2 == 0 { work } else { work.other() };
+        let next = if at.is_multiple_of(2) { work } else { work.other() };
         match disturbed(work, &reference, plan, next) {
             Ok(became) => tally.count(became),
             Err(what) => wrong.push(what),

@@ -123,8 +123,8 @@ fn disturbed(path: &Path, reference: &Reference, plan: Plan, next: Next) -> Resu
         return Ok("not reached");
     }
     let when = format!("{}, {}, then {next:?}", path.name, calls::said(plan));
-    let now = State::see();
     let judged = caught(|| {
+        let now = State::see();
         assert_sound();
         assert_others_untouched(&now, &reference.before);
         let became = judge(path, reference, plan, &run, &now);

@@ -81,7 +81,7 @@ const EVENT_STOP: i32 = 128;
 pub(crate) fn run(command: &Command, plan: Option<Plan>) -> Run {
     let said = tempfile::tempfile().unwrap();
     let pid = start(command, &said);
-    Tracer::new(pid, plan, Begin::Main(0)).to_the_end(&said)
+    Tracer::new(pid, plan, Begin::Main(0)).finish(&said)
 }
 
 /// A traced program that serves, on a thread that traces it.
@@ -112,7 +112,7 @@ impl Server {
             move || {
                 let pid = start(&command, &said);
                 tell.send(pid).unwrap();
-                Tracer::new(pid, plan, Begin::Told(news)).to_the_end(&said)
+                Tracer::new(pid, plan, Begin::Told(news)).finish(&said)
             }
         });
         Self { pid: told.recv().unwrap(), said, news, tracer }
@@ -144,7 +144,8 @@ impl Server {
     /// Kills it, unless it has ended by itself; what became of it.
     pub(crate) fn end(self) -> Run {
         if !self.has_ended() {
-            kill(self.pid, Signal::SIGKILL).unwrap();
+            // Ended a moment ago: its tracer is about to say so.
+            assert!(matches!(kill(self.pid, Signal::SIGKILL), Ok(()) | Err(Errno::ESRCH)));
         }
         self.tracer.join().unwrap()
     }
@@ -158,6 +159,7 @@ fn text(file: &File) -> String {
 }
 
 /// The command, stopped where it is about to begin, and traced by this thread from there on.
+#[allow(clippy::zombie_processes, reason = "the tracer waits for it, by its number")]
 fn start(command: &Command, said: &File) -> Pid {
     let mut waiter = Command::new("/bin/sh");
     waiter.args(["-c", WAITER, "sh"]).arg(command.get_program()).args(command.get_args());
@@ -222,7 +224,7 @@ impl Tracer {
         Self { pid, plan, stage: Stage::Ahead, begin, within, executed: false, replaced: false, calls: Vec::new() }
     }
 
-    fn to_the_end(mut self, said: &File) -> Run {
+    fn finish(mut self, said: &File) -> Run {
         let status = self.follow();
         let disturbed = self.stage != Stage::Ahead;
         Run { calls: self.calls, disturbed, replaced: self.replaced, status, said: text(said) }
