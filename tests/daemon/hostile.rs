@@ -32,7 +32,7 @@ fn is_long() -> bool {
 
 fn chance() -> Chance {
     let seed = std::env::var("BERTH_HOSTILE_SEED").map_or(u64::from(std::process::id()), |seed| seed.parse().unwrap());
-    println!("BERTH_HOSTILE_SEED={seed}");
+    eprintln!("BERTH_HOSTILE_SEED={seed}");
     Chance::of(seed)
 }
 
@@ -163,7 +163,7 @@ isolated! {
         let mut sent = 0;
         send_until_full(&mut peer, event, &mut sent, 64 << 20);
         let grown = memory(&berth).saturating_sub(before);
-        println!("never reads: {sent} bytes taken, {} KiB grown", grown >> 10);
+        eprintln!("never reads: {sent} bytes taken, {} KiB grown", grown >> 10);
         assert!(sent > 100 << 10, "it was served to begin with: {sent}");
         assert!(sent < ACCEPTED, "{sent} bytes were taken");
         assert!(grown < GROWTH, "{grown} bytes more");
@@ -188,7 +188,7 @@ isolated! {
                 send_until_full(&mut peer, flood, &mut sent, next);
                 most = most.max(memory(&berth).saturating_sub(before));
             }
-            println!("flood of {} bytes each: {sent} bytes sent, {} KiB grown", flood.len(), most >> 10);
+            eprintln!("flood of {} bytes each: {sent} bytes sent, {} KiB grown", flood.len(), most >> 10);
             assert!(sent > 1 << 20 && most < GROWTH, "{sent} bytes sent, {most} more in memory");
         }
         serves(&berth);
