@@ -4,7 +4,7 @@
 //! `BERTH_HOSTILE=long` cuts the recorded session after every byte, and sends more garbage; `BERTH_HOSTILE_SEED` chooses it.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ fn is_long() -> bool {
 
 fn chance() -> Chance {
     let seed = std::env::var("BERTH_HOSTILE_SEED").map_or(u64::from(std::process::id()), |seed| seed.parse().unwrap());
-    println!("BERTH_HOSTILE_SEED={seed}");
+    eprintln!("BERTH_HOSTILE_SEED={seed}");
     Chance::of(seed)
 }
 
@@ -107,19 +107,17 @@ fn shaken(words: &str) -> (UnixStream, &'static [u8]) {
     (peer, last.bytes())
 }
 
-/// Sends until nobody takes anything for a second; how much was taken.
-fn send_until_full(peer: &mut UnixStream, message: &[u8], most: usize) -> usize {
+/// Sends the message again and again, from where it was left off, until so much is `sent` or nobody takes anything for a
+/// second.
+fn send_until_full(peer: &mut UnixStream, message: &[u8], sent: &mut usize, most: usize) {
     peer.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
-    let mut sent = 0;
-    while sent < most {
-        match peer.write(&message[sent % message.len()..]) {
-            Ok(length) => sent += length,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
-            // Hung up on.
-            Err(_) => break,
+    while *sent < most {
+        match peer.write(&message[*sent % message.len()..]) {
+            Ok(length) => *sent += length,
+            // Full, or hung up on.
+            Err(_) => return,
         }
     }
-    sent
 }
 
 /// Takes and forgets what the plugin says.
@@ -162,9 +160,10 @@ isolated! {
         let berth = Berth::start(&[]);
         let (mut peer, event) = shaken("RunPodSandbox");
         let before = memory(&berth);
-        let sent = send_until_full(&mut peer, event, 64 << 20);
+        let mut sent = 0;
+        send_until_full(&mut peer, event, &mut sent, 64 << 20);
         let grown = memory(&berth).saturating_sub(before);
-        println!("never reads: {sent} bytes taken, {} KiB grown", grown >> 10);
+        eprintln!("never reads: {sent} bytes taken, {} KiB grown", grown >> 10);
         assert!(sent > 100 << 10, "it was served to begin with: {sent}");
         assert!(sent < ACCEPTED, "{sent} bytes were taken");
         assert!(grown < GROWTH, "{grown} bytes more");
@@ -185,10 +184,11 @@ isolated! {
             let time = Instant::now();
             let (mut sent, mut most) = (0, 0);
             while sent < 24 << 20 && time.elapsed() < Duration::from_secs(4) {
-                sent += send_until_full(&mut peer, flood, 1 << 20);
+                let next = sent + (1 << 20);
+                send_until_full(&mut peer, flood, &mut sent, next);
                 most = most.max(memory(&berth).saturating_sub(before));
             }
-            println!("flood of {} bytes each: {sent} bytes sent, {} KiB grown", flood.len(), most >> 10);
+            eprintln!("flood of {} bytes each: {sent} bytes sent, {} KiB grown", flood.len(), most >> 10);
             assert!(sent > 1 << 20 && most < GROWTH, "{sent} bytes sent, {most} more in memory");
         }
         serves(&berth);

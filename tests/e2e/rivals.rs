@@ -53,9 +53,8 @@ impl Rival {
 impl Drop for Rival {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            eprintln!("the rival panicked");
-        }
+        let panicked = self.thread.take().is_some_and(|thread| thread.join().is_err());
+        assert!(!panicked || std::thread::panicking(), "the rival panicked");
     }
 }
 
@@ -152,7 +151,7 @@ fn two_berths_with_states_of_their_own_on_one_socket_are_rivals_and_named() {
     let pod = rig.pod("web", VM);
     let record = format!("sandboxes/berth-{}.json", pod.id);
     for dir in ["/run/berth", "/run/other"] {
-        assert!(rig.path(&format!("{dir}/{record}")).exists(), "both have pinned it, by one pin");
+        assert!(rig.path(format!("{dir}/{record}")).exists(), "both have pinned it, by one pin");
     }
     let error = rig.cri().create_container(&pod, "refused", IDLE).expect_err("both swap its path").message().to_owned();
     assert!(error.contains("10-berth") && error.contains("11-other") && error.contains("network"), "{error}");

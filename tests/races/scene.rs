@@ -24,6 +24,9 @@ const BUSY: &[&str] = &["is held by another berth", "another berth is at it", "h
 /// What a creation may be answered because the id's earlier namespace is not over, or its own is by now.
 const OTHER: &[&str] = &["is taken by network namespace", "does not exist"];
 
+/// What is tried at least once.
+const TRIED: &[&str] = &["runtime: done", "gc: done", "nri: done", "killed", "stopped", "daemons", "lives", "tasks"];
+
 pub(crate) struct Scene {
     pub(crate) chance: RefCell<Chance>,
     /// Processes of berth that run now.
@@ -59,9 +62,20 @@ impl Scene {
         }
     }
 
+    /// After so long, or later, on a busy machine: when everything has been tried.
     pub(crate) async fn ends_after(&self, time: Duration) {
         tokio::time::sleep(time).await;
+        let begin = Instant::now();
+        while let Some(what) = self.missing() {
+            assert!(begin.elapsed() < LIMIT, "not once: {what}: {}", self.tally());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         self.over.set(true);
+    }
+
+    /// What has not happened once.
+    fn missing(&self) -> Option<&'static str> {
+        TRIED.iter().copied().find(|what| !self.counts.borrow().contains_key(*what))
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -72,13 +86,9 @@ impl Scene {
         *self.counts.borrow_mut().entry(what.to_owned()).or_default() += 1;
     }
 
-    /// What was tried, and that it was not nothing.
+    /// What was tried, and how often.
     pub(crate) fn tally(&self) -> String {
-        let counts = self.counts.borrow();
-        for what in ["runtime: done", "gc: done", "nri: done", "killed", "stopped", "daemons", "lives", "tasks"] {
-            assert!(counts.get(what).is_some_and(|count| *count > 0), "not once: {what}: {counts:?}");
-        }
-        format!("{counts:?}")
+        format!("{:?}", self.counts.borrow())
     }
 
     /// Starts a process that may be stopped and killed from now on.
