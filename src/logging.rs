@@ -70,7 +70,14 @@ fn lost(number: u64) -> String {
 }
 
 /// A whole line, with time and level.
-fn stamped(level: log::Level, text: &impl Display) -> String {
+///
+/// Whatever the text is: not every one is a [`Line`], and some quote what a runtime has said of itself.
+#[must_use]
+pub fn stamped(level: log::Level, text: &impl Display) -> String {
+    let mut text = text.to_string();
+    if text.contains(char::is_control) {
+        text = text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect();
+    }
     format!("{} {level:<5} {text}\n", humantime::format_rfc3339_millis(std::time::SystemTime::now()))
 }
 
@@ -179,6 +186,13 @@ mod tests {
         let size = |name: &str| std::fs::metadata(dir.path().join(name)).expect(name).len();
         assert_eq!((size("log.1"), size("log")), (MAX_FILE, 40 * 65_536 - 2 * MAX_FILE));
         assert_eq!(std::fs::read_dir(dir.path()).expect("dir").count(), 2);
+    }
+
+    #[test]
+    fn no_text_makes_a_second_line() {
+        let line = stamped(log::Level::Info, &"nri: containerd 2\n2026 INFO event=X\u{1b}[2J, ü \"q\"");
+        assert!(line.ends_with(" INFO  nri: containerd 2\\n2026 INFO event=X\\u{1b}[2J, ü \"q\"\n"), "{line}");
+        assert_eq!(line.lines().count(), 1);
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod frames;
 mod isolated;
 #[path = "fuzz/records.rs"]
 mod records;
+#[path = "fuzz/session.rs"]
+mod session;
 #[path = "fuzz/yaml.rs"]
 mod yaml;
 

@@ -2,6 +2,8 @@
 #![no_main]
 #![allow(dead_code, reason = "some of it is for other targets")]
 
+#[path = "../../tests/fuzz/session.rs"]
+mod session;
 #[path = "../../tests/fuzz/frames.rs"]
 mod target;
 

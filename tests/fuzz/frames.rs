@@ -2,6 +2,7 @@
 //!
 //! Input: a byte for the direction; of frames coming in, a byte for the size of the pieces in which they do.
 
+use super::session;
 use berth::nri::mux::frame::{Decoder, HEADER_LEN, MAX_READ, Shaper};
 use berth::nri::mux::{ConnId, Mux, MuxError};
 use berth::nri::{Answer, EventMask, Plugin, Runtime, api};
@@ -14,8 +15,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 #[path = "../common/go_reader.rs"]
 mod go_reader;
-#[path = "session.rs"]
-mod session;
 
 pub(crate) fn run(data: &[u8]) {
     match data.split_first() {

@@ -174,7 +174,7 @@ impl Listener {
         });
     }
 
-    /// Lines that are none, and handlers that panicked, fail the run.
+    /// Lines that are none fail the run.
     fn check() {
         if BROKEN.load(Ordering::Relaxed) {
             panic!("the log was told {:?}", LISTENER.0.lock().expect("no panic").take());
@@ -188,9 +188,9 @@ impl log::Log for Listener {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        let line = record.args().to_string();
-        let ours = record.target().starts_with("berth");
-        if ours && (line.contains(char::is_control) || line.contains("panicked")) {
+        let line = berth::logging::stamped(record.level(), record.args());
+        let whole = line.strip_suffix('\n').is_some_and(|line| !line.contains(char::is_control));
+        if !whole {
             *self.0.lock().expect("no panic") = Some(line);
             BROKEN.store(true, Ordering::Relaxed);
         }
