@@ -214,42 +214,72 @@ fn strangers_who_unmount_a_pin_or_remove_its_record() {
     holds("record removed, the id anew", Setup { left, begin: Begin::Pinned, ..PLAIN });
 }
 
+/// Whether the large cases are looked at: some minutes each.
+fn is_long() -> bool {
+    let long = std::env::var_os("BERTH_MODEL").is_some_and(|form| form == "long");
+    if !long {
+        eprintln!("the larger cases: BERTH_MODEL=long");
+    }
+    long
+}
+
+const ROUGH: Left = Left { crashes: 1, forks: 1, refusals: 1, ..NOTHING };
+
 #[test]
-fn the_large_cases() {
-    use Part::{Door, Marker, None as Nobody, Settler};
+fn large_two_settlers() {
+    let settlers = Setup { parts: [Part::Door(1), Part::Settler(1), Part::Settler(1)], left: ROUGH, ..PLAIN };
     let killed = Left { crashes: 1, ..NOTHING };
-    let rough = Left { crashes: 1, forks: 1, refusals: 1, ..NOTHING };
-    holds(
-        "two settlers, killed, the id anew",
-        Setup { parts: [Door(1), Settler(1), Settler(1)], left: killed, begin: Begin::Pinned, ..PLAIN },
-    );
-    if std::env::var_os("BERTH_MODEL").is_none_or(|form| form != "long") {
-        eprintln!("the others: BERTH_MODEL=long");
-        return;
+    holds("two settlers, killed, the id anew", Setup { left: killed, begin: Begin::Pinned, ..settlers });
+    if is_long() {
+        holds("two settlers, killed", settlers);
+        holds("two settlers, killed, no daemon", Setup { everything: false, ..settlers });
+        holds("two settlers, killed, tasks not seen", Setup { sees_tasks: false, ..settlers });
+        let left = Left { crashes: 2, ..ROUGH };
+        for one_path in [true, false] {
+            let anew = Setup { left, one_path, begin: Begin::Pinned, ..settlers };
+            holds("two settlers, killed twice, the id anew", anew);
+        }
     }
-    let doors = Setup { parts: [Door(1), Door(1), Settler(1)], left: rough, ..PLAIN };
-    let settlers = Setup { parts: [Door(1), Settler(1), Settler(1)], left: rough, ..PLAIN };
-    let twice = Setup { parts: [Door(2), Settler(2), Nobody], left: rough, ..PLAIN };
-    let anew = Setup { parts: [Door(2), Settler(1), Settler(1)], ..PLAIN };
-    let strangers = Left { crashes: 1, unmounts: 1, losses: 1, ..NOTHING };
-    holds("two doors, killed", doors);
-    holds("two settlers, killed", settlers);
-    holds("two settlers, killed, no daemon", Setup { everything: false, ..settlers });
-    holds("two settlers, killed, tasks not seen", Setup { sees_tasks: false, ..settlers });
-    for one_path in [false, true] {
-        holds("twice each, killed", Setup { one_path, ..twice });
-        holds("a door twice, two settlers", Setup { one_path, ..anew });
-        holds(
-            "two settlers, killed twice, the id anew",
-            Setup { left: Left { crashes: 2, ..rough }, one_path, begin: Begin::Pinned, ..settlers },
-        );
+}
+
+#[test]
+fn large_ids_anew() {
+    let half = Setup { one_path: true, begin: Begin::Recorded, ..PLAIN };
+    holds("half pinned, killed", Setup { left: ROUGH, ..half });
+    if is_long() {
+        let parts = [Part::Door(1), Part::Settler(1), Part::Settler(1)];
+        holds("two settlers, half pinned", Setup { parts, ..half });
+        for one_path in [true, false] {
+            let parts = [Part::Door(2), Part::Settler(2), Part::None];
+            holds("twice each, killed", Setup { parts, left: ROUGH, one_path, ..PLAIN });
+            let parts = [Part::Door(2), Part::Settler(1), Part::Settler(1)];
+            holds("a door twice, two settlers", Setup { parts, one_path, ..PLAIN });
+        }
     }
-    holds(
-        "two markings",
-        Setup { parts: [Door(2), Settler(1), Marker(2)], left: killed, same_directory: false, ..PLAIN },
-    );
-    holds("strangers", Setup { left: strangers, ..twice });
-    holds("strangers, two settlers", Setup { left: strangers, begin: Begin::Pinned, ..settlers });
+}
+
+#[test]
+fn large_doors_and_markings() {
+    let killed = Left { crashes: 1, ..NOTHING };
+    let parts = [Part::Door(1), Part::Settler(1), Part::Marker(1)];
+    holds("marked, killed", Setup { parts, left: killed, same_directory: false, sees_tasks: false, ..PLAIN });
+    if is_long() {
+        holds("marked, killed", Setup { parts, left: killed, same_directory: false, ..PLAIN });
+        let parts = [Part::Door(1), Part::Door(1), Part::Settler(1)];
+        holds("two doors, killed", Setup { parts, left: ROUGH, ..PLAIN });
+    }
+}
+
+#[test]
+fn large_strangers() {
+    let left = Left { crashes: 1, unmounts: 1, ..NOTHING };
+    holds("unmounted, killed", Setup { left, ..PLAIN });
+    if is_long() {
+        let left = Left { losses: 1, ..left };
+        let parts = [Part::Door(2), Part::Settler(1), Part::None];
+        holds("unmounted, record removed, killed", Setup { parts, left, ..PLAIN });
+        holds("unmounted, record removed, killed, the id anew", Setup { left, begin: Begin::Pinned, ..PLAIN });
+    }
 }
 
 /// Each with a case in which it shows.
