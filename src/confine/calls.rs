@@ -157,6 +157,8 @@ const GNU: &[Call] =
 const PINS: &[Call] = &[
     // Between two tries for a lock.
     call("SYS_clock_nanosleep", libc::SYS_clock_nanosleep, Only::Any),
+    // What a process that was killed while it shared the netns directory has noted.
+    call("SYS_ftruncate", libc::SYS_ftruncate, Only::Any),
     // A second look at the tasks.
     call("SYS_lseek", libc::SYS_lseek, Only::Any),
     // Binds, and how mounts propagate. No file system is mounted; no mount is changed otherwise or moved.
