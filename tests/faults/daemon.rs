@@ -53,7 +53,9 @@ impl Node {
         let mut command = Command::new(berth());
         command.args(["nri", "--socket", SOCKET]).env("BERTH_LOG", "info");
         let berth = Server::start(command, plan);
-        let session = runtime.accept(Profile::containerd_2_3()).await;
+        // A runtime that would wait: what is traced on a busy machine is slow.
+        let profile = Profile { request_timeout: LIMIT, ..Profile::containerd_2_3() };
+        let session = runtime.accept(profile).await;
         session.configure().await.unwrap();
         session.synchronize(pods, Vec::new()).await.unwrap();
         assert!(eventually(|| berth.said().contains("event=CatchUp")).await, "{}", berth.said());
