@@ -6,7 +6,7 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 	docker-next docker-20.10 nerdctl gvisor userns vm upgrade
 engine_tests := $(engines:%=test-engine-%)
 
-.PHONY: help build image provision test $(engine_tests) test-churn test-engines test-prometheus test-image \
+.PHONY: help build image provision test $(engine_tests) test-faults test-churn test-engines test-prometheus test-image \
 	test-kubernetes test-kind test-release demo lint fuzz bench prove clean
 
 help: ## say what there is to make
@@ -24,6 +24,10 @@ provision: ## what demo and tests run against: containerd, runc, CNI plugins, an
 test: ## all tests, those on a real containerd included (root)
 	@scripts/provision basics containerd image kustomize >/dev/null
 	cargo test --locked
+
+test-faults: ## killed, and failed, at every system call that changes something; at each one with BERTH_FAULTS=all (root)
+	@scripts/provision basics containerd >/dev/null
+	cargo test --locked --test faults -- --nocapture
 
 test-churn: ## pods by the thousand that come and go while everything is killed, under the static binary (root)
 	@scripts/provision basics containerd image >/dev/null
