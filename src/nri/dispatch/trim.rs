@@ -107,12 +107,18 @@ impl<'a> Field<'a> {
                 varint(rest)?;
                 None
             }
-            1 => skip(rest, 8).and(None)?,
+            1 => {
+                skip(rest, 8)?;
+                None
+            }
             LENGTH_DELIMITED => {
                 let length = usize::try_from(varint(rest)?).ok()?;
                 Some(skip(rest, length)?)
             }
-            5 => skip(rest, 4).and(None)?,
+            5 => {
+                skip(rest, 4)?;
+                None
+            }
             _ => return None,
         };
         Some(Self { number: tag >> 3, whole: &all[..all.len() - rest.len()], content })

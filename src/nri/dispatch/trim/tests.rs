@@ -61,6 +61,20 @@ fn a_plugin_that_reads_everything_gets_everything() {
 }
 
 #[test]
+fn fields_of_every_form_that_nobody_knows_yet_stay() {
+    let mut pod = pod().write_to_bytes().unwrap();
+    let unknown =
+        [&[0xf8, 0x01, 0x96, 0x01][..], &[0xf9, 0x01, 1, 2, 3, 4, 5, 6, 7, 8], &[0xfd, 0x01, 1, 2, 3, 4]].concat();
+    pod.extend_from_slice(&unknown);
+    let bytes =
+        [&[0x0a, u8::try_from(pod.len() & 0x7f).unwrap() | 0x80, u8::try_from(pod.len() >> 7).unwrap()], &pod[..]]
+            .concat();
+    let rest = without(&bytes, UNREAD).unwrap();
+    assert!(rest.len() < bytes.len() && rest.ends_with(&unknown), "{rest:?}");
+    assert!(without(&bytes[..bytes.len() - 1], UNREAD).is_none());
+}
+
+#[test]
 fn a_message_that_ends_early_is_none() {
     let mut request = api::CreateContainerRequest::new();
     request.pod = MessageField::some(pod());
