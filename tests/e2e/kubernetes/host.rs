@@ -1,6 +1,7 @@
 //! The overlay `host`: berth put on the node by its DaemonSet, and taken away again by the Job, as the manifests say it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -24,6 +25,9 @@ const NEW: &str = "vm-berth";
 const UNINSTALL: &str = include_str!("../../../manifests/uninstall/kustomization.yaml");
 /// What asks the node's systemctl writes here.
 const SYSTEMD: &str = "/run/rig/systemd";
+/// Within what time a Job's third or fourth try comes, and is over; each comes twice as long after the one before it as that
+/// one did.
+const NEXT_TRY: Duration = Duration::from_secs(240);
 /// The Job's pods.
 const TRIES: &str = "app.kubernetes.io/component=uninstall";
 
@@ -122,7 +126,7 @@ fn assert_comes_through_berth(scene: &Scene<'_>, name: &str) -> Pod {
 #[track_caller]
 fn await_refusal(cluster: &Cluster, wanted: &str) {
     let tries = Object::labelled(NAMESPACE, "pods", TRIES);
-    cluster.eventually(&format!("the Job's pod says {wanted:?}"), &tries, |list| {
+    cluster.eventually_within(NEXT_TRY, &format!("the Job's pod says {wanted:?}"), &tries, |list| {
         let pods = list["items"].as_array()?;
         let ends = pods.iter().flat_map(statuses).map(|status| &status["state"]["terminated"]);
         let messages = ends.filter(|end| end["exitCode"] == 1).filter_map(|end| end["message"].as_str());

@@ -122,12 +122,24 @@ impl Cluster {
     /// What `find` finds in an object, waited for; panics with what is known of the object when that took too long.
     #[track_caller]
     pub(crate) fn eventually<T>(&self, what: &str, object: &Object, find: impl Fn(&Value) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
+        self.eventually_within(PATIENCE, what, object, find)
+    }
+
+    /// The same for what takes another time.
+    #[track_caller]
+    pub(crate) fn eventually_within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        object: &Object,
+        find: impl Fn(&Value) -> Option<T>,
+    ) -> T {
+        let end = Instant::now() + patience;
         loop {
             if let Some(found) = self.get(object).as_ref().and_then(&find) {
                 return found;
             }
-            assert!(Instant::now() < end, "waited {PATIENCE:?} in vain: {what}\n{}", self.about(object));
+            assert!(Instant::now() < end, "waited {patience:?} in vain: {what}\n{}", self.about(object));
             std::thread::sleep(POLL);
         }
     }
