@@ -322,7 +322,7 @@ impl Node {
     }
 
     pub(crate) fn vitals(&self) -> Vitals {
-        Vitals::of(&Path::new("/proc").join(self.pid().to_string()))
+        Vitals::at_rest(&Path::new("/proc").join(self.pid().to_string()))
     }
 
     /// Its threads are those that it had when it had nothing to do yet: others end when they had nothing to do for ten

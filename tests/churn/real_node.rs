@@ -316,7 +316,7 @@ impl RealNode {
     }
 
     pub(crate) fn vitals(&self) -> Vitals {
-        Vitals::of(&PathBuf::from(format!("/proc/{}", self.daemon())))
+        Vitals::at_rest(&PathBuf::from(format!("/proc/{}", self.daemon())))
     }
 
     pub(crate) fn figures(&self) -> String {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// A process at rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,20 @@ pub(crate) struct Vitals {
     pub(crate) watches: usize,
 }
 
+/// How often a process is looked at, and with what time between: a look at all tasks of the node takes less.
+const LOOKS: usize = 10;
+const BETWEEN: Duration = Duration::from_millis(20);
+
 impl Vitals {
+    /// What it holds; what it opens for a moment, to look at the node, it does not.
+    pub(crate) fn at_rest(proc: &Path) -> Self {
+        let looks = (0..LOOKS).map(|_| {
+            std::thread::sleep(BETWEEN);
+            Self::of(proc)
+        });
+        looks.min_by_key(|look| look.descriptors).expect("it was looked at")
+    }
+
     /// `proc` is the process's directory in a procfs.
     pub(crate) fn of(proc: &Path) -> Self {
         let status = fs::read_to_string(proc.join("status")).expect("the process runs");
