@@ -141,7 +141,8 @@ fn pin(scene: &Scene<'_>, pod: &Pod) -> NetnsId {
 #[track_caller]
 fn assert_next_container_joins(scene: &Scene<'_>, pod: &Pod, kept: NetnsId) -> Pod {
     let task = pod.bundle(scene.cluster, "main").pid();
-    scene.cluster.node().run("kill", &["-TERM", &task.to_string()]).expect("end the container");
+    // A first process that has not come to its trap yet would not notice another signal.
+    scene.cluster.node().run("kill", &["-KILL", &task.to_string()]).expect("end the container");
     let next = scene.await_object("the next container runs", "pod", &pod.name, |object: &Value| {
         let next = is_ready(object).then(|| Pod::of(object))?;
         (next.containers != pod.containers).then_some(next)
