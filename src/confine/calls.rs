@@ -96,6 +96,7 @@ const BOTH: &[Call] = calls![
     SYS_gettid,
     SYS_inotify_add_watch,
     SYS_inotify_init1,
+    SYS_inotify_rm_watch,
     SYS_listen,
     SYS_mmap,
     SYS_mprotect,

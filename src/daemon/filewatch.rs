@@ -7,9 +7,10 @@
 
 use crate::fsutil::FileError;
 use futures::StreamExt;
-use inotify::{EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask};
+use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// Room for the events of one read(2); a name has at most 255 bytes.
@@ -21,8 +22,10 @@ const MAX_LINKS: usize = 40;
 /// How often a path is resolved anew that changes while it is being watched.
 const ATTEMPTS: usize = 3;
 
-/// A watch on what the path was when it was made.
+/// A watch on what a path was when that was last looked at, by one inotify instance for all its life: to close one keeps
+/// the kernel busy for up to 15 ms (it waits for all who walk its lists), which an event loop cannot afford.
 pub(super) struct FileWatch {
+    path: PathBuf,
     events: EventStream<[u8; BUFFER]>,
     names: HashMap<WatchDescriptor, HashSet<OsString>>,
     /// There are no more events to come.
@@ -36,19 +39,35 @@ impl FileWatch {
     /// # Errors
     /// No inotify instance or watch is left, or a directory cannot be watched.
     pub(super) fn new(path: &Path) -> Result<Self, FileError> {
-        let mut entries = entries(path);
-        for _ in 1..ATTEMPTS {
-            let watch = Self::on(path, &entries)?;
-            let now = self::entries(path);
+        let stream = Inotify::init().and_then(|inotify| inotify.into_event_stream([0; BUFFER]));
+        let events = stream.map_err(FileError::new("make an inotify instance to watch", path))?;
+        let mut watch = Self { path: path.to_owned(), events, names: HashMap::new(), over: false };
+        watch.renew()?;
+        Ok(watch)
+    }
+
+    /// Watches what the path hangs on by now, and nothing else any more; as [`FileWatch::new`] in what is noticed.
+    ///
+    /// # Errors
+    /// No watch is left, a directory cannot be watched, or there are no more events to come: another one is needed then.
+    pub(super) fn renew(&mut self) -> Result<(), FileError> {
+        if self.over {
+            let source = io::Error::other("the inotify instance gives no more events");
+            return Err(FileError::new("watch", &self.path)(source));
+        }
+        let mut entries = entries(&self.path);
+        for _ in 0..ATTEMPTS {
+            self.watch(&entries)?;
+            let now = self::entries(&self.path);
             if now == entries {
-                return Ok(watch);
+                break;
             }
             entries = now;
         }
-        Self::on(path, &entries)
+        Ok(())
     }
 
-    fn on(path: &Path, entries: &[(PathBuf, OsString)]) -> Result<Self, FileError> {
+    fn watch(&mut self, entries: &[(PathBuf, OsString)]) -> Result<(), FileError> {
         // Not MODIFY: what is written is of interest when its writer is done with it.
         let mask = WatchMask::CREATE
             | WatchMask::CLOSE_WRITE
@@ -59,18 +78,23 @@ impl FileWatch {
             | WatchMask::DELETE_SELF
             | WatchMask::MOVE_SELF
             | WatchMask::ONLYDIR;
-        let inotify = Inotify::init().map_err(FileError::new("make an inotify instance to watch", path))?;
+        let mut watches = self.events.watches();
         let mut names: HashMap<_, HashSet<_>> = HashMap::new();
         for (directory, name) in entries {
-            let descriptor = inotify.watches().add(directory, mask).map_err(FileError::new("watch", directory))?;
+            // The kernel knows a directory again that is watched already, and gives the same descriptor.
+            let descriptor = watches.add(directory, mask).map_err(FileError::new("watch", directory))?;
             names.entry(descriptor).or_default().insert(name.clone());
         }
-        let events = inotify.into_event_stream([0; BUFFER]).map_err(FileError::new("watch", path))?;
-        Ok(Self { events, names, over: false })
+        let before = std::mem::replace(&mut self.names, names);
+        for descriptor in before.into_keys().filter(|descriptor| !self.names.contains_key(descriptor)) {
+            // It fails where the directory is gone, and its watch with it.
+            drop(watches.remove(descriptor));
+        }
+        Ok(())
     }
 
     /// Waits until something happens to what is watched, or events were lost. A watch that has told of something is to be
-    /// replaced by a new one before long: the path may be another by now, and of lost events it tells once.
+    /// renewed before long: the path may be another by now, and of lost events it tells once.
     pub(super) async fn changed(&mut self) {
         while !self.over {
             match self.events.next().await {
@@ -86,9 +110,12 @@ impl FileWatch {
     }
 
     fn concerns(&self, event: &EventOwned) -> bool {
-        // Without a name it is about the directory itself, or about events that were lost.
-        let Some(name) = &event.name else { return true };
-        self.names.get(&event.wd).is_some_and(|names| names.contains(name))
+        if event.mask.contains(EventMask::Q_OVERFLOW) {
+            return true;
+        }
+        // Without a name it is about the directory itself.
+        let named = |names: &HashSet<OsString>| event.name.as_ref().is_none_or(|name| names.contains(name));
+        self.names.get(&event.wd).is_some_and(named)
     }
 }
 
@@ -200,12 +227,21 @@ mod tests {
                 std::fs::remove_dir_all(path.join("..1")).expect("remove");
             }),
         ];
+        // Each is noticed by a new watch, and by the one that has been renewed since the first step.
+        let watch = |file: &Path| FileWatch::new(file).expect("watch");
+        let mut old = [watch(&mapped), watch(&plain)];
         for (what, file, concerns, step) in steps {
-            let mut watch = FileWatch::new(file).expect("watch");
+            for old in &mut old {
+                old.renew().expect("renew");
+                while tokio::time::timeout(Duration::ZERO, old.changed()).await.is_ok() {}
+            }
+            let new = &mut watch(file);
             step();
-            let limit = Duration::from_millis(if concerns { 10_000 } else { 100 });
-            let noticed = tokio::time::timeout(limit, watch.changed()).await.is_ok();
-            assert_eq!(noticed, concerns, "{what}");
+            for watch in [new, &mut old[usize::from(file == plain)]] {
+                let limit = Duration::from_millis(if concerns { 10_000 } else { 100 });
+                let noticed = tokio::time::timeout(limit, watch.changed()).await.is_ok();
+                assert_eq!(noticed, concerns, "{what}");
+            }
         }
     }
 }

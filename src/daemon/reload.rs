@@ -60,9 +60,10 @@ impl Reloader {
 
     /// Runs until `stopped` turns true.
     pub(super) async fn run(mut self, mut hangups: Signal, mut stopped: flag::Receiver<bool>) {
+        let mut watch = None;
         loop {
             // In this order: what changes while it is read is noticed.
-            let mut watch = self.watch();
+            watch = self.watch(watch);
             self.look(Asked::No).await;
             let asked = tokio::select! {
                 _ = stopped.changed() => return,
@@ -79,7 +80,13 @@ impl Reloader {
         self.named.as_deref().unwrap_or(Path::new(DEFAULT_PATH))
     }
 
-    fn watch(&mut self) -> Option<FileWatch> {
+    /// The watch for what the path is now: the one `before` if it can be.
+    fn watch(&mut self, before: Option<FileWatch>) -> Option<FileWatch> {
+        if let Some(mut watch) = before
+            && watch.renew().is_ok()
+        {
+            return Some(watch);
+        }
         let path = std::path::absolute(self.path()).unwrap_or_else(|_| self.path().to_owned());
         match FileWatch::new(&path) {
             Ok(watch) => Some(watch),

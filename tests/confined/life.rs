@@ -73,6 +73,12 @@ async fn reloads(berth: &mut Berth) {
     symlink("other/config.yaml", "/run/link").unwrap();
     fs::rename("/run/link", FILE).unwrap();
     answers(UNIX, "/healthz", 200).await;
+    // The directory that the link led to is not watched any more then.
+    fs::write("/run/new.yaml", configuration("four", TCP)).unwrap();
+    fs::rename("/run/new.yaml", FILE).unwrap();
+    answers(TCP, "/healthz", 200).await;
+    fs::write(FILE, configuration("five", UNIX)).unwrap();
+    answers(UNIX, "/healthz", 200).await;
     berth.signal(Signal::SIGHUP);
     berth.logged("configuration unchanged").await;
 }
