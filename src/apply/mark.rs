@@ -37,11 +37,13 @@ impl Keeper {
     pub fn mark_ends(&self, which: Which<'_>, seen: &mut HashSet<PinName>) -> Settlement {
         let mut settlement = Settlement::default();
         for (name, record) in self.records(which, &mut settlement) {
-            let facts = self.look(&name, &record, seen.contains(&name), false);
-            if facts.source == Source::Present {
-                seen.insert(name.clone());
-            }
-            let result = self.mark_end(&name, record, facts, &mut settlement.marked);
+            let looked = self.look(&name, &record, seen.contains(&name), false);
+            let result = looked.and_then(|facts| {
+                if facts.source == Source::Present {
+                    seen.insert(name.clone());
+                }
+                self.mark_end(&name, record, facts, &mut settlement.marked)
+            });
             settlement.add(&name, result);
         }
         settlement
@@ -59,7 +61,7 @@ impl Keeper {
             let lock = self.ledger.lock(name, Duration::ZERO)?;
             let Some(now) = self.ledger.get(name)? else { return discard(lock).map(|()| None) };
             // There is a change only where the source was seen, there or gone.
-            facts = self.look(name, &now, true, false);
+            facts = self.look(name, &now, true, false)?;
             if let Some(gone) = change_of_end(&facts, &now) {
                 self.ledger.put(name, &Record { gone, ..now })?;
                 marked.extend(gone.map(|_| name.clone()));
@@ -114,12 +116,17 @@ impl Keeper {
         seen: &HashSet<PinName>,
     ) -> Result<Vec<PinName>, ApplyError> {
         let records = self.ledger.list()?.records.into_iter();
+        // What stands in the way of a look is said by the pass over all pins that follows.
+        let unobservable = |name: &PinName, record: &Record| {
+            let looked = self.look(name, record, seen.contains(name), false);
+            looked.is_ok_and(|facts| facts.source == Source::Unobservable)
+        };
         let absent = |(name, record): &(PinName, Record)| {
             record.engine == scope.engine.as_str()
                 && record.scope == scope.root
                 && record.removed.is_none()
                 && !pods.contains(name)
-                && self.look(name, record, seen.contains(name), false).source == Source::Unobservable
+                && unobservable(name, record)
         };
         Ok(records.filter(absent).map(|(name, _)| name).collect())
     }

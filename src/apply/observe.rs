@@ -80,21 +80,24 @@ impl Sight {
 impl Keeper {
     /// Everything the rule asks about one record but its tasks, now. `seen`: this process has seen the source at its
     /// path before; `files`: as in [`Sight`].
-    pub(super) fn look(&self, name: &PinName, record: &Record, seen: bool, files: bool) -> Facts {
+    ///
+    /// # Errors
+    /// What is in the pin's place cannot be looked at.
+    pub(super) fn look(&self, name: &PinName, record: &Record, seen: bool, files: bool) -> Result<Facts, ApplyError> {
         let now = Boottime::now();
         let (pin, source) = if self.stands(name, record) {
             (Pin::Held, Source::Present)
         } else {
-            let pin = self.look_at_pin(name, record);
+            let pin = self.look_at_pin(name, record)?;
             (pin, look_at_source(record, pin, seen, files))
         };
-        Facts {
+        Ok(Facts {
             pin,
             source,
             tasks: Tasks::Unknown,
             gone_for: record.gone.map(|at| now.since(at)),
             removed_for: record.removed.map(|at| now.since(at)),
-        }
+        })
     }
 
     /// Whether pin and source both are the namespace of the record, which they keep alive, so that its number means it. So
@@ -104,13 +107,13 @@ impl Keeper {
         record.origin == Origin::Adopted && is_it(&self.store.path(name)) && is_it(&record.source.path)
     }
 
-    fn look_at_pin(&self, name: &PinName, record: &Record) -> Pin {
-        match self.store.state(name) {
-            Ok(PinState::Pinned(id)) if file_id(id) == record.netns => Pin::Held,
-            Ok(PinState::Absent | PinState::Placeholder) => Pin::Missing,
-            // Another namespace, another thing, or something that cannot be looked at: not ours to touch.
-            Ok(PinState::Pinned(_) | PinState::Foreign(_)) | Err(_) => Pin::Foreign,
-        }
+    fn look_at_pin(&self, name: &PinName, record: &Record) -> Result<Pin, ApplyError> {
+        Ok(match self.store.state(name)? {
+            PinState::Pinned(id) if file_id(id) == record.netns => Pin::Held,
+            PinState::Absent | PinState::Placeholder => Pin::Missing,
+            // Another namespace or another thing: not ours to touch.
+            PinState::Pinned(_) | PinState::Foreign(_) => Pin::Foreign,
+        })
     }
 }
 

@@ -107,7 +107,13 @@ impl Keeper {
         let records = self.records(which, &mut settlement);
         let orphans = if matches!(which, Which::All) { self.orphans(&records, &mut settlement) } else { Vec::new() };
         for (name, record) in records {
-            let facts = self.look(&name, &record, seen.contains(&name), sight.files);
+            let facts = match self.look(&name, &record, seen.contains(&name), sight.files) {
+                Ok(facts) => facts,
+                Err(error) => {
+                    settlement.add(&name, Err(error));
+                    continue;
+                }
+            };
             if facts.source == Source::Present {
                 seen.insert(name.clone());
                 settlement.add(&name, self.settle_one(&name, &record, facts, sight, mode));
@@ -198,7 +204,7 @@ impl Keeper {
         let Some(now) = self.ledger.get(name)? else { return super::mark::discard(lock).map(|()| None) };
         // Gone once is gone: whoever saw that knows the directory, so it stays seen.
         let seen = facts.source != Source::Unobservable;
-        let again = Facts { tasks: facts.tasks, ..self.look(name, &now, seen, sight.files) };
+        let again = Facts { tasks: facts.tasks, ..self.look(name, &now, seen, sight.files)? };
         // While a source is there nobody looks for tasks, and those of one namespace say nothing of the next one's.
         let unscanned = facts.source == Source::Present && again.source != Source::Present;
         if unscanned || !is_same_pin(record, &now) {

@@ -194,7 +194,7 @@ pub(super) fn matches(host: &Host, pattern: &Path) -> Result<Vec<PathBuf>, FileE
         for dir in found {
             match glob::Pattern::new(&text) {
                 Ok(wild) if text.contains(['*', '?', '[']) => {
-                    let names = host.list(&dir).ok().flatten().unwrap_or_default();
+                    let names = host.list(&dir)?.unwrap_or_default();
                     next.extend(names.iter().filter(|name| wild.matches(name)).map(|name| dir.join(name)));
                 }
                 _ => next.push(dir.join(part)),
@@ -202,8 +202,11 @@ pub(super) fn matches(host: &Host, pattern: &Path) -> Result<Vec<PathBuf>, FileE
         }
         found = next;
     }
-    found.retain(|path| host.has(path));
-    Ok(found)
+    let there = |path: PathBuf| match host.look(&path) {
+        Ok(data) => data.map(|_| Ok(path)),
+        Err(error) => Some(Err(error)),
+    };
+    found.into_iter().filter_map(there).collect()
 }
 
 /// All files below a directory, in the order in which CRI-O reads them.
@@ -230,4 +233,25 @@ pub(super) fn record(host: &Host) -> Result<Option<Record>, InstallError> {
     let Some(text) = host.read(path)? else { return Ok(None) };
     let record = Record::decode(text.as_bytes());
     record.map(Some).map_err(|source| InstallError::Record { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::FakeHost;
+
+    #[test]
+    fn what_a_pattern_leads_to_is_found_or_said_to_be_out_of_reach() {
+        let host = FakeHost::new();
+        host.write("/etc/a/1.toml", "").write("/etc/a/2.toml", "").write("/etc/a/3.conf", "").link("/etc/b", "b");
+        let found = |pattern: &str| matches(&host.host(), Path::new(pattern)).map_err(|error| error.to_string());
+        let paths = |paths: &[&str]| Ok(paths.iter().map(PathBuf::from).collect());
+        assert_eq!(found("/etc/a/*.toml"), paths(&["/etc/a/1.toml", "/etc/a/2.toml"]));
+        assert_eq!(found("/etc/a/3.conf"), paths(&["/etc/a/3.conf"]));
+        assert_eq!(found("/etc/c/*.toml"), paths(&[]));
+        assert_eq!(found("/etc/a/4.toml"), paths(&[]));
+        for unreachable in ["/etc/b/*.toml", "/etc/b/1.toml"] {
+            assert!(found(unreachable).is_err_and(|error| error.contains("/etc/b")), "{unreachable}");
+        }
+    }
 }

@@ -183,6 +183,11 @@ pub(crate) fn failures(call: Call) -> Vec<Fault> {
     }
 }
 
+/// Whether the two are the same call for all that a fault is to tell of.
+pub(crate) fn alike(one: Call, other: Call) -> bool {
+    one.number == other.number && changes(one) == changes(other)
+}
+
 /// Whether the call changes something that outlives the process, as far as its number and its arguments say.
 pub(crate) fn changes(call: Call) -> bool {
     let creates = |flags: u64| flags & libc::O_CREAT as u64 != 0;

@@ -85,8 +85,9 @@ fn disturbed(work: Work, reference: &Reference, plan: Plan, next: Work) -> Resul
     });
     judged.map_err(|why| {
         format!(
-            "{work:?}, {}, then {next:?}: {why}\nit ended with {} and said {:?}",
+            "{work:?}, {} of {:?}, then {next:?}: {why}\nit ended with {} and said {:?}",
             calls::said(plan),
+            run.path,
             run.status,
             run.said
         )

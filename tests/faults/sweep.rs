@@ -88,10 +88,11 @@ pub(crate) fn plans(calls: &[Call], short: Short, most: usize) -> Vec<Plan> {
             continue;
         }
         let failures = calls::failures(call);
+        let nth = calls[..at].iter().filter(|before| calls::alike(**before, call)).count();
         // Not the first of all calls alike, where there is one only.
         let some = failures.iter().cycle().skip(at % 7).take(failures.len().min(most));
         let kills = [Fault::KillBefore, Fault::KillAfter];
-        plans.extend(kills.iter().chain(some).map(|&fault| Plan { at, call, fault }));
+        plans.extend(kills.iter().chain(some).map(|&fault| Plan { at, nth, call, fault }));
     }
     plans
 }

@@ -5,6 +5,7 @@
 //! program. Programs that it starts are not traced: they live on when it is killed, as they would otherwise.
 
 use std::collections::HashSet;
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
+use crate::calls;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::ptrace::{self, Options};
@@ -47,8 +49,10 @@ pub(crate) struct Call {
 /// One fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// At this call, counted from nought; or at the next one of its kind where threads have changed the order.
+    /// At this call of the undisturbed run, counted from nought,
     pub(crate) at: usize,
+    /// which is this one of those like it, counted from nought: what threads do in another order next time.
+    pub(crate) nth: usize,
     pub(crate) call: Call,
     pub(crate) fault: Fault,
 }
@@ -60,6 +64,8 @@ pub(crate) struct Run {
     pub(crate) calls: Vec<Call>,
     /// The fault has been done, or the process has ended in that very call.
     pub(crate) disturbed: bool,
+    /// The path that the disturbed call was about, if it was given one.
+    pub(crate) path: Option<String>,
     /// It has become another program; its end is that one's.
     pub(crate) replaced: bool,
     /// How it ended.
@@ -209,6 +215,7 @@ struct Tracer {
     pid: Pid,
     plan: Option<Plan>,
     stage: Stage,
+    path: Option<String>,
     begin: Begin,
     /// Threads that are in a call.
     within: HashSet<Pid>,
@@ -221,13 +228,15 @@ struct Tracer {
 impl Tracer {
     fn new(pid: Pid, plan: Option<Plan>, begin: Begin) -> Self {
         let within = HashSet::new();
-        Self { pid, plan, stage: Stage::Ahead, begin, within, executed: false, replaced: false, calls: Vec::new() }
+        let (stage, path, calls) = (Stage::Ahead, None, Vec::new());
+        Self { pid, plan, stage, path, begin, within, executed: false, replaced: false, calls }
     }
 
     fn finish(mut self, said: &File) -> Run {
         let status = self.follow();
         let disturbed = self.stage != Stage::Ahead;
-        Run { calls: self.calls, disturbed, replaced: self.replaced, status, said: text(said) }
+        let Self { calls, path, replaced, .. } = self;
+        Run { calls, disturbed, path, replaced, status, said: text(said) }
     }
 
     /// Until the process has ended.
@@ -284,11 +293,15 @@ impl Tracer {
         if !self.counts(call) {
             return;
         }
-        let number = self.calls.len();
-        self.calls.push(Call { number: call, second: registers.rsi, third: registers.rdx });
-        let is_due = |plan: &Plan| plan.at <= number && plan.call.number == call && self.stage == Stage::Ahead;
-        let Some(Plan { fault, .. }) = self.plan.filter(is_due) else { return };
+        let call = Call { number: call, second: registers.rsi, third: registers.rdx };
+        let before = |plan: &Plan| self.calls.iter().filter(|before| calls::alike(**before, plan.call)).count();
+        let is_due =
+            |plan: &Plan| self.stage == Stage::Ahead && calls::alike(call, plan.call) && before(plan) == plan.nth;
+        let due = self.plan.filter(is_due);
+        self.calls.push(call);
+        let Some(Plan { fault, .. }) = due else { return };
         self.stage = Stage::Within(pid);
+        self.path = [registers.rdi, registers.rsi].into_iter().find_map(|at| absolute_path(pid, at));
         if let Fault::KillBefore | Fault::Fail(_) = fault {
             registers.orig_rax = u64::MAX;
             ptrace::setregs(pid, registers).unwrap();
@@ -336,6 +349,14 @@ impl Tracer {
             _ => kill(self.pid, Signal::SIGKILL).unwrap(),
         }
     }
+}
+
+/// The path at this address of the process, if there is one.
+fn absolute_path(pid: Pid, at: u64) -> Option<String> {
+    let mut bytes = [0; 256];
+    let some = File::open(format!("/proc/{pid}/mem")).ok()?.read_at(&mut bytes, at).ok()?;
+    let path = CStr::from_bytes_until_nul(&bytes[..some]).ok()?.to_str().ok()?;
+    path.starts_with('/').then(|| path.to_owned())
 }
 
 /// On to the next call. A thread that was killed meanwhile is gone.

@@ -62,9 +62,9 @@ fn what_was_seen_of_an_earlier_namespace_or_while_the_engine_held_it_releases_no
         });
         let sight = Sight { all: true, ..BLIND() };
         let held = node.record().expect("record");
-        let facts = node.keeper.look(&node.name, &held, false, true);
+        let facts = node.keeper.look(&node.name, &held, false, true).expect("a look");
         node.engine_lets_go();
-        let gone = node.keeper.look(&node.name, &held, false, true);
+        let gone = node.keeper.look(&node.name, &held, false, true).expect("a look");
         node.change(|record| record.gone = Some(ago(GRACE)));
 
         let earlier = Record { since: Boottime(held.since.0 - 1), ..held.clone() };

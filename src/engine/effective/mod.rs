@@ -145,7 +145,8 @@ impl Effective {
         let program = engine.program()?;
         let config = text(files.config)?;
         // containerd before 2.0 and CRI-O fail on a file that is named and absent; to all an empty one says nothing.
-        let config = if host.has(files.config) { config } else { "/dev/null" };
+        let there = host.look(files.config)?.is_some();
+        let config = if there { config } else { "/dev/null" };
         let said = match (engine.kind, files.drop_ins) {
             (Kind::Containerd, _) => host.run(program, &["--config", config, "config", "dump"])?,
             (Kind::CriO, None) => host.run(program, &["--config", config, "--config-dir", "", "config"])?,

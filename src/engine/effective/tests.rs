@@ -121,3 +121,23 @@ fn what_is_no_configuration_is_an_error() {
     let said = crate::exit::chain(&EngineError::unreadable("crio config", &error));
     assert!(said.starts_with("crio config printed no configuration: ") && !said.contains("hunter2"), "{said}");
 }
+
+#[test]
+fn a_configuration_that_cannot_be_looked_at_is_not_taken_for_an_absent_one() {
+    let host = crate::engine::testing::FakeHost::new();
+    host.program("/usr/bin/containerd", "#!/bin/sh\nexit 7\n").link("/etc/containerd/config.toml", "config.toml");
+    let config = Path::new("/etc/containerd/config.toml");
+    let engine = Engine {
+        kind: Kind::Containerd,
+        distribution: crate::engine::Distribution::Plain,
+        version: Err("not asked".into()),
+        program: Some("/usr/bin/containerd".into()),
+        config: config.into(),
+        drop_ins: None,
+        socket: "/run/containerd/containerd.sock".into(),
+        unit: "containerd",
+        running: None,
+    };
+    let error = Effective::print(&host.host(), &engine, Candidate { config, drop_ins: None }).expect_err("a loop");
+    assert!(error.to_string().contains("look at /etc/containerd/config.toml"), "{error}");
+}
