@@ -1,7 +1,8 @@
 //! Lines on their way to a reader that may be slow, or not read at all: whoever writes them never waits for it.
 //!
 //! One thread writes, from a queue of bounded size. What does not fit is lost, and how much that was is said when
-//! there is room again. Lines keep their order.
+//! there is room again. Lines keep their order. To wake that thread costs whoever writes more than anything else about a
+//! line, so lines that come close behind one another go out together.
 
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,13 +11,36 @@ use std::time::Duration;
 /// Some thousand lines. As many again can be on their way.
 const MAX_BYTES: usize = 1 << 20;
 
+/// How much room is kept for lines to come.
+const KEPT: usize = 16 << 10;
+
+/// How long the writer, once woken, lets lines come together.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// What the writer is at.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// It sleeps until a line wakes it.
+    #[default]
+    Asleep,
+    /// It takes whatever is waiting, in a moment.
+    Awake,
+}
+
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<u8>,
     /// Lines that did not fit since that was last said.
     lost: u64,
-    /// The writer is at what it has taken.
-    writing: bool,
+    writer: Writer,
+    /// Somebody waits for the last line.
+    draining: bool,
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.lost == 0
+    }
 }
 
 #[derive(Debug, Default)]
@@ -29,10 +53,6 @@ impl Shared {
     /// Nothing is done under this lock that can fail half way.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,8 +73,9 @@ impl Queue {
         let shared = Arc::new(Shared::default());
         let queue = Self(Arc::clone(&shared));
         std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+            let mut bytes = Vec::new();
             loop {
-                let (bytes, number) = take(&shared);
+                let number = take(&shared, &mut bytes);
                 let written = to.write_all(&bytes).and_then(|()| match number {
                     0 => Ok(()),
                     number => to.write_all(lost(number).as_bytes()),
@@ -67,21 +88,35 @@ impl Queue {
 
     /// Waits until every line is written, or for `limit`.
     pub(super) fn drain(&self, limit: Duration) {
-        let busy = |state: &mut State| state.writing || !state.waiting.is_empty() || state.lost > 0;
-        drop(self.0.changed.wait_timeout_while(self.0.lock(), limit, busy));
+        let mut state = self.0.lock();
+        state.draining = true;
+        self.0.changed.notify_all();
+        let busy = |state: &mut State| state.writer == Writer::Awake || !state.is_empty();
+        drop(self.0.changed.wait_timeout_while(state, limit, busy));
     }
 }
 
-/// The next bytes to write, waited for, and how many lines were lost behind them.
-fn take(shared: &Shared) -> (Vec<u8>, u64) {
+/// Waits for the next bytes to write, which take the place of those in `bytes`; how many lines were lost behind them.
+fn take(shared: &Shared, bytes: &mut Vec<u8>) -> u64 {
     let mut state = shared.lock();
-    state.writing = false;
-    shared.changed.notify_all();
-    while state.waiting.is_empty() && state.lost == 0 {
-        state = shared.wait(state);
+    if state.is_empty() {
+        state.writer = Writer::Asleep;
+        if state.draining {
+            shared.changed.notify_all();
+        }
+        let empty = |state: &mut State| state.is_empty();
+        state = shared.changed.wait_while(state, empty).unwrap_or_else(PoisonError::into_inner);
+        state.writer = Writer::Awake;
+        let waits = |state: &mut State| !state.draining;
+        (state, _) = shared.changed.wait_timeout_while(state, GATHER, waits).unwrap_or_else(PoisonError::into_inner);
     }
-    state.writing = true;
-    (std::mem::take(&mut state.waiting), std::mem::take(&mut state.lost))
+    // What a burst has needed is not kept.
+    if bytes.capacity() > KEPT {
+        *bytes = Vec::new();
+    }
+    bytes.clear();
+    std::mem::swap(&mut state.waiting, bytes);
+    std::mem::take(&mut state.lost)
 }
 
 impl Write for Queue {
@@ -94,8 +129,12 @@ impl Write for Queue {
         } else {
             state.waiting.extend_from_slice(line);
         }
+        // Whoever comes next while the writer wakes need not wake it again.
+        let wake = std::mem::replace(&mut state.writer, Writer::Awake) == Writer::Asleep;
         drop(state);
-        self.0.changed.notify_all();
+        if wake {
+            self.0.changed.notify_all();
+        }
         Ok(line.len())
     }
 

@@ -156,9 +156,17 @@ const TABLE: &[(c_long, &str, Fails)] = &[
     (libc::SYS_exit_group, "exit_group", Fails::Never),
 ];
 
-/// Calls that cannot fail with this second argument: the end of a lock asks the kernel for no memory, and of a
-/// descriptor that is open its flags are known.
-const IN_VAIN: [(c_long, u64); 2] = [(libc::SYS_flock, libc::LOCK_UN as u64), (libc::SYS_fcntl, libc::F_GETFD as u64)];
+/// Calls that cannot fail with this second argument: the end of a lock asks the kernel for no memory, of a descriptor
+/// that is open its flags are known, and who wakes others waits for nothing that a signal could interrupt.
+const IN_VAIN: [(c_long, u64); 3] = [
+    (libc::SYS_flock, libc::LOCK_UN as u64),
+    (libc::SYS_fcntl, libc::F_GETFD as u64),
+    (libc::SYS_futex, (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as u64),
+];
+
+fn is_in_vain(call: Call) -> bool {
+    IN_VAIN.contains(&(call.number, call.second))
+}
 
 fn entry(call: Call) -> &'static (c_long, &'static str, Fails) {
     let found = TABLE.iter().find(|(number, ..)| *number == call.number);
@@ -172,7 +180,7 @@ pub(crate) fn said(plan: Plan) -> String {
 
 /// Every way in which the call can fail.
 pub(crate) fn failures(call: Call) -> Vec<Fault> {
-    if IN_VAIN.iter().any(|(number, second)| (*number, *second) == (call.number, call.second)) {
+    if is_in_vain(call) {
         return Vec::new();
     }
     match entry(call).2 {
@@ -185,7 +193,7 @@ pub(crate) fn failures(call: Call) -> Vec<Fault> {
 
 /// Whether the two are the same call for all that a fault is to tell of.
 pub(crate) fn alike(one: Call, other: Call) -> bool {
-    one.number == other.number && changes(one) == changes(other)
+    one.number == other.number && changes(one) == changes(other) && is_in_vain(one) == is_in_vain(other)
 }
 
 /// Whether the call changes something that outlives the process, as far as its number and its arguments say.
