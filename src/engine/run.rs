@@ -62,9 +62,15 @@ impl Host {
 
 fn answer(mut child: Child, limit: Duration, command: String) -> Result<Said, RunError> {
     let deadline = Instant::now() + limit;
-    let out = child.stdout.take().map(collect);
-    let err = child.stderr.take().map(collect);
-    let ended = [out, err].map(|pipe| pipe.map_or(Ok(Ok(Vec::new())), |pipe| text(&pipe, deadline)));
+    let pipes = collect(child.stdout.take()).and_then(|out| Ok([out, collect(child.stderr.take())?]));
+    let pipes = match pipes {
+        Ok(pipes) => pipes,
+        Err(source) => {
+            end(&mut child);
+            return Err(RunError::Lost { command, source });
+        }
+    };
+    let ended = pipes.map(|pipe| pipe.map_or(Ok(Ok(Vec::new())), |pipe| text(&pipe, deadline)));
     let waited = match &ended {
         [Ok(Ok(out)), Ok(Ok(err))] if out.len().max(err.len()) <= MAX_BYTES => wait(&mut child, deadline),
         _ => Ok(None),
@@ -88,19 +94,22 @@ fn answer(mut child: Child, limit: Duration, command: String) -> Result<Said, Ru
     Err(RunError::Failed { command, status: status.to_string(), said })
 }
 
-/// A thread that reads a pipe: a full one would stop the program, and there are two.
-/// Half an answer is none: it may be a configuration.
-fn collect(pipe: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+/// What is read from a pipe, all of it: half an answer is none, since it may be a configuration.
+type Collected = Receiver<io::Result<Vec<u8>>>;
+
+/// Has a thread read a pipe: a full one would stop the program, and there are two.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> io::Result<Option<Collected>> {
+    let Some(pipe) = pipe else { return Ok(None) };
     let (sender, receiver) = channel();
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         let read = pipe.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
         drop(sender.send(read.map(|_| bytes)));
-    });
-    receiver
+    })?;
+    Ok(Some(receiver))
 }
 
-fn text(pipe: &Receiver<io::Result<Vec<u8>>>, deadline: Instant) -> Result<io::Result<Vec<u8>>, RecvTimeoutError> {
+fn text(pipe: &Collected, deadline: Instant) -> Result<io::Result<Vec<u8>>, RecvTimeoutError> {
     pipe.recv_timeout(deadline.saturating_duration_since(Instant::now()))
 }
 

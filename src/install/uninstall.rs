@@ -13,6 +13,7 @@ use super::{InstallError, Mode, Order, Told, cri, lock, own, render, users};
 use crate::engine::Host;
 use crate::engine::edit::{self, Change};
 use crate::fsutil::FileError;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -189,7 +190,7 @@ impl Uninstall<'_> {
         for part in removal.last.iter().filter(|part| part.role == Role::Directory) {
             match std::fs::remove_dir(outside(self.host, &part.path)) {
                 Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => left.push(part.path.clone()),
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => left.push(part.path.clone()),
                 Err(error) => return Err(FileError::new("remove directory", &part.path)(error).into()),
             }
         }
@@ -207,8 +208,7 @@ impl Uninstall<'_> {
         // There may be no next run to do it.
         sweep(&outside(self.host, Path::new(RECORD)))?;
         for dir in ["originals", ""] {
-            // Somebody else's file in it: then it is not berth's alone any more.
-            drop(std::fs::remove_dir(outside(self.host, &Path::new(STATE).join(dir))));
+            remove_own(&outside(self.host, &Path::new(STATE).join(dir)))?;
         }
         Ok(())
     }
@@ -218,10 +218,23 @@ impl Uninstall<'_> {
 fn forget_rest(host: &Host) -> Result<(), InstallError> {
     let state = outside(host, Path::new(STATE));
     sweep(&state.join("x"))?;
-    drop(std::fs::remove_dir_all(state.join("originals")));
-    // Absent, or somebody else's too.
-    drop(std::fs::remove_dir(state));
-    Ok(())
+    let originals = state.join("originals");
+    match std::fs::remove_dir_all(&originals) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(FileError::new("remove directory", &originals)(error).into())
+        }
+        _ => remove_own(&state),
+    }
+}
+
+/// Removes a directory of berth's, if it is there. With somebody else's file in it, it is not berth's alone any more.
+fn remove_own(dir: &Path) -> Result<(), InstallError> {
+    match std::fs::remove_dir(dir) {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
+            Err(FileError::new("remove directory", dir)(error).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is to go.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sched::CloneFlags;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{NSFS_MAGIC, PROC_SUPER_MAGIC, fstatfs};
@@ -116,7 +116,8 @@ impl Netns {
             return Err(NetnsError::NotANamespace { path: path.into(), found: file_kind(stat.st_mode) });
         }
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let fd = open(&sys::fd_path(found.as_fd()), flags, Mode::empty()).on("open network namespace", path)?;
+        let fd =
+            openat(AT_FDCWD, &sys::fd_path(found.as_fd()), flags, Mode::empty()).on("open network namespace", path)?;
         Self::of_nsfs(fd, path)
     }
 }
@@ -177,7 +178,8 @@ pub fn host_ids(proc: &Path, engine_pid: Option<u32>) -> Vec<NetnsId> {
 }
 
 fn open_path(path: &Path, extra: OFlag) -> Result<OwnedFd> {
-    match open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | extra, Mode::empty()) {
+    // By way of openat(2): musl follows up an open(2) with a call that sets close-on-exec once more.
+    match openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_CLOEXEC | extra, Mode::empty()) {
         // ESRCH: the process behind a path of procfs is being reaped.
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESRCH) => Err(NetnsError::Missing { path: path.into() }),
         other => other.on("open network namespace", path),

@@ -1,6 +1,6 @@
 //! System calls: what they are called, and the errors that each can give.
 
-use nix::errno::Errno::{self, EACCES, EAGAIN, EINTR, EIO, EMFILE, ENOLCK, ENOMEM, ENOSPC, EPERM};
+use nix::errno::Errno::{self, EACCES, EAGAIN, ECONNREFUSED, EINTR, EIO, EMFILE, ENOLCK, ENOMEM, ENOSPC, EPERM};
 use nix::libc::{self, c_long};
 
 use crate::tracer::{Call, Fault, Plan};
@@ -92,7 +92,7 @@ const TABLE: &[(c_long, &str, Fails)] = &[
     (libc::SYS_ioctl, "ioctl", Fails::With(&[EIO, EPERM])),
     (libc::SYS_socket, "socket", DESCRIPTOR),
     (libc::SYS_socketpair, "socketpair", DESCRIPTOR),
-    (libc::SYS_connect, "connect", Fails::With(&[EACCES, EAGAIN])),
+    (libc::SYS_connect, "connect", Fails::With(&[EACCES, ECONNREFUSED])),
     (libc::SYS_setsockopt, "setsockopt", Fails::With(&[ENOMEM])),
     (libc::SYS_getsockopt, "getsockopt", Fails::With(&[ENOMEM])),
     (libc::SYS_getsockname, "getsockname", Fails::With(&[ENOMEM])),

@@ -10,6 +10,8 @@ use crate::state::State;
 use crate::sweep::{Short, Tally, assert_says_why, caught, is_long, plans};
 use crate::tracer::{self, Call, Fault, Plan, Run};
 
+const RECORD: &str = "/var/lib/berth/install.json";
+
 /// What berth is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
@@ -114,6 +116,13 @@ fn judge(work: Work, reference: &Reference, plan: Plan, run: &Run, now: &State) 
     // They are swept by the next call.
     let now = &State(now.0.iter().filter(|line| !line.ends_with(TEMP)).cloned().collect());
     match run.status.code() {
+        Some(0) if run.said.contains("run this again") => {
+            // All is in place, and its record alone still says that it was begun.
+            let why = std::io::Error::from(errno).to_string();
+            assert!(run.said.contains(RECORD) && run.said.contains(&why), "{:?}", run.said);
+            now.but(RECORD).assert_is(&reference.after(work).but(RECORD), "all but the record");
+            "succeeded, and said what is to be done again"
+        }
         Some(0) => {
             now.assert_is(reference.after(work), "it succeeded");
             "succeeded all the same"
@@ -127,6 +136,15 @@ fn judge(work: Work, reference: &Reference, plan: Plan, run: &Run, now: &State) 
             assert!(["", "everything is as it was before\n"].contains(&then), "{then:?}");
             if work == Work::Uninstall && now.says(r#"state "leaving""#) {
                 return "refused halfway, and said so in the record";
+            }
+            if why.contains("the output") {
+                now.assert_is(reference.after(work), "done, whatever could be said of it");
+                return "done, and could not say so";
+            }
+            // The last steps are behind the one from which on there is nothing to take back.
+            let but_this = run.path.as_ref().filter(|path| why.contains(path.as_str()));
+            if but_this.is_some_and(|path| now.but(path) == *reference.after(work)) {
+                return "done, but for what it named";
             }
             now.assert_is(reference.after(work.other()), "undone");
             "refused and undone"

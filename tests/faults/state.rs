@@ -76,6 +76,11 @@ impl State {
         self.0.iter().any(|line| line.contains(word))
     }
 
+    /// Without what is at this path or below it.
+    pub(crate) fn but(&self, path: &str) -> Self {
+        Self(self.0.iter().filter(|line| !line.contains(path)).cloned().collect())
+    }
+
     /// Without the locks of pins that have no record. They are swept when they are old.
     pub(crate) fn but_locks(&self) -> Self {
         let needed = |line: &str| {
