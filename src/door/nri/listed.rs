@@ -26,33 +26,42 @@ enum Lacks {
 
 /// How many there are of each kind, by the pods of the last list that have not gone since.
 #[derive(Debug, Default)]
-pub(super) struct Listed(HashMap<PinName, [u64; 2]>);
+pub(super) struct Listed {
+    pods: HashMap<PinName, [u64; 2]>,
+    /// Over all pods: to add them up anew for each one would cost the square of their number.
+    sums: [u64; 2],
+}
 
 impl Listed {
     /// A new list has come, and these are its pods that will be judged.
     pub(super) fn expect(&mut self, pods: impl Iterator<Item = PinName>) {
-        self.0 = pods.map(|name| (name, [0; 2])).collect();
+        *self = Self { pods: pods.map(|name| (name, [0; 2])).collect(), sums: [0; 2] };
         self.show();
     }
 
     /// What was found of a pod, in the place of what was found before; nothing is noted of one that is gone by now.
     fn judged(&mut self, name: &PinName, counts: [u64; 2]) {
-        if let Some(pod) = self.0.get_mut(name) {
-            *pod = counts;
-            self.show();
+        if let Some(pod) = self.pods.get_mut(name) {
+            let before = std::mem::replace(pod, counts);
+            self.replace(before, counts);
         }
     }
 
     /// The pod is gone with all its containers.
     pub(super) fn forget(&mut self, name: &PinName) {
-        self.0.remove(name);
+        if let Some(before) = self.pods.remove(name) {
+            self.replace(before, [0; 2]);
+        }
+    }
+
+    fn replace(&mut self, before: [u64; 2], now: [u64; 2]) {
+        self.sums = [0, 1].map(|which| self.sums[which] - before[which] + now[which]);
         self.show();
     }
 
     fn show(&self) {
-        let sum = |which: usize| self.0.values().map(|counts| counts[which]).sum();
-        UNADJUSTED.set(&[], sum(0));
-        SWAPS_NOT_APPLIED.set(&[], sum(1));
+        UNADJUSTED.set(&[], self.sums[0]);
+        SWAPS_NOT_APPLIED.set(&[], self.sums[1]);
     }
 }
 
@@ -107,4 +116,26 @@ fn is_whole(plan: &Plan) -> bool {
 
 fn runs(container: &api::Container) -> bool {
     container.state.enum_value() != Ok(api::ContainerState::CONTAINER_STOPPED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sums_are_of_the_pods_that_are_there() {
+        let names = ["a", "b"].map(|name| PinName::parse(&format!("berth-{name}")).expect("a name"));
+        let mut listed = Listed::default();
+        listed.expect(names.iter().cloned());
+        listed.judged(&names[0], [2, 1]);
+        listed.judged(&names[1], [1, 0]);
+        listed.judged(&names[0], [1, 1]);
+        assert_eq!(listed.sums, [2, 1]);
+        listed.forget(&names[0]);
+        listed.forget(&names[0]);
+        listed.judged(&names[0], [5, 5]);
+        assert_eq!(listed.sums, [1, 0]);
+        listed.expect(names.into_iter().take(1));
+        assert_eq!(listed.sums, [0, 0]);
+    }
 }
