@@ -14,6 +14,7 @@
     reason = "a bench"
 )]
 
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -43,9 +44,8 @@ fn many() -> usize {
     rounds(500, 5_000)
 }
 
-fn namespaces_mounted() -> usize {
-    many().max(1_000)
-}
+/// Mounted where a start on a node in use is measured.
+const IN_USE: usize = 1_000;
 
 /// Calls in a round.
 fn creations() -> usize {
@@ -61,9 +61,9 @@ fn lives() -> usize {
 }
 
 /// The network namespaces of pods, as an engine would have made them.
-fn namespaces(count: usize) {
+fn namespaces(numbers: Range<usize>) {
     let store = Store::open(Path::new(ENGINE)).unwrap();
-    for number in 0..count {
+    for number in numbers {
         let name = PinName::parse(&format!("berth-cni-{number}")).unwrap();
         store.create(&name).expect("create a network namespace (root)");
     }
@@ -252,15 +252,16 @@ fn starts(programs: &Programs, place: &str) -> Vec<[[f64; 1]; 2]> {
     (0..rounds(5, 31)).map(start).collect()
 }
 
-/// `empty`: taken before anything was mounted.
-fn start(programs: &Programs, targets: &Targets, empty: &[[[f64; 1]; 2]]) {
+fn start(programs: &Programs, targets: &Targets) {
+    let empty = starts(programs, "empty");
+    namespaces(0..IN_USE);
+    let in_use = starts(programs, "in-use");
     heading("Start");
     println!("From exec to registered, configured and synchronized, for the first time in a directory of its own.\n");
-    let mounted = starts(programs, "mounted");
-    let what = format!("with {} network namespaces mounted", namespaces_mounted());
+    let what = format!("with {IN_USE} network namespaces mounted");
     columns(&["milliseconds", "berth", "target", "Go", "berth against Go"]);
-    for (what, took, limit) in [("with nothing mounted", empty, Some(10.0)), (&what, &mounted[..], None)] {
-        let [berth, peer, ratio] = beside(took, 0);
+    for (what, took, limit) in [("with nothing mounted", empty, Some(10.0)), (&what, in_use, None)] {
+        let [berth, peer, ratio] = beside(&took, 0);
         let target = limit.map_or_else(String::new, |limit| targets.at_most("start, ms", berth.middle, limit));
         row(&[what.to_owned(), berth.to_string(), target, peer.to_string(), ratio.to_string()]);
     }
@@ -361,8 +362,8 @@ fn measure() {
     };
     let targets = Targets::default();
     std::fs::create_dir(ENGINE).unwrap();
-    let empty = starts(&programs, "empty");
-    namespaces(namespaces_mounted());
+    start(&programs, &targets);
+    namespaces(IN_USE..many().max(IN_USE));
     heading("The runtime's wait");
     let this = Pid::from_raw(0);
     let all = sched_getaffinity(this).unwrap();
@@ -372,7 +373,6 @@ fn measure() {
         sched_setaffinity(this, &set).unwrap();
         round_trips(&programs, place, &targets);
     }
-    start(&programs, &targets, &empty);
     memory(&programs, &targets);
     pods(&programs);
     targets.conclude();

@@ -14,11 +14,15 @@ use berth::logging::{self, To};
 use berth::nri::{Endpoint, Identity, Launch};
 use berth::streams::{Data, remark};
 use clap::Parser;
+use dlmalloc::GlobalDlmalloc;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 type Ending = Result<Exit, Box<dyn Error>>;
 

@@ -9,7 +9,7 @@ use std::fmt::{Display, Formatter, Result};
 use std::time::Duration;
 
 /// A missed target fails the short form only where it is missed by more than this: it runs where others do, too.
-const LOOSE: f64 = 1.5;
+const LOOSE: f64 = 3.0;
 
 /// The short form, for CI, or the long one.
 pub(crate) fn is_short() -> bool {

@@ -1,7 +1,7 @@
 //! `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)), read. Pure: text in, mounts out.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// The calling thread's mounts. `/proc/self` would be the main thread's.
@@ -29,6 +29,20 @@ pub(super) struct Mount {
 /// The mounts in the text. Lines that are not understood are left out.
 pub(super) fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|&byte| byte == b'\n').filter_map(line).collect()
+}
+
+/// Those mounts in the text that `path` (absolute, canonical) leads through: all that [`covering`] looks at. A node has
+/// thousands of others, of which nothing is made.
+pub(super) fn towards(text: &[u8], path: &Path) -> Vec<Mount> {
+    let path = path.as_os_str().as_bytes();
+    text.split(|&byte| byte == b'\n').filter(|text| may_lead(text, path)).filter_map(line).collect()
+}
+
+/// Whether the line's mount point is `path` or above it, as far as can be told without undoing escapes.
+fn may_lead(line: &[u8], path: &[u8]) -> bool {
+    let Some(point) = line.split(|&byte| byte == b' ').nth(4) else { return false };
+    let is_above = |rest: &[u8]| point == b"/" || rest.first().is_none_or(|&byte| byte == b'/');
+    point.contains(&b'\\') || path.strip_prefix(point).is_some_and(is_above)
 }
 
 /// The mount that `path` (absolute, canonical) is on.

@@ -90,7 +90,7 @@ pub fn reach(way: Way, dir: &Path, engine_pid: Option<u32>, proc: &Path) -> Reac
 /// is all there is to know; 3. the engine must see the same directory (device and place inside the file system) under the
 /// path; 4. one of the two mounts must be in the peer group that gives, the other in it or receiving from it.
 fn judge(way: Way, own: &[u8], engine: Option<&[u8]>, dir: &Path) -> Reach {
-    let own = mountinfo::parse(own);
+    let own = mountinfo::towards(own, dir);
     let Some(ours) = mountinfo::covering(&own, dir) else {
         return Reach::No(format!("no mount covers {} here", dir.display()));
     };
@@ -105,7 +105,7 @@ fn judge(way: Way, own: &[u8], engine: Option<&[u8]>, dir: &Path) -> Reach {
     let Some(engine) = engine else {
         return unproven;
     };
-    let engine = mountinfo::parse(engine);
+    let engine = mountinfo::towards(engine, dir);
     let Some(theirs) = mountinfo::covering(&engine, dir) else {
         return Reach::No(format!("no mount covers {} in the engine's mount namespace", dir.display()));
     };
@@ -128,7 +128,7 @@ fn judge(way: Way, own: &[u8], engine: Option<&[u8]>, dir: &Path) -> Reach {
 /// reach it by Bidirectional propagation. Pure.
 #[must_use]
 pub fn shared(mounts: &[u8], dir: &Path) -> bool {
-    mountinfo::covering(&mountinfo::parse(mounts), dir).is_some_and(|mount| mount.shared.is_some())
+    mountinfo::covering(&mountinfo::towards(mounts, dir), dir).is_some_and(|mount| mount.shared.is_some())
 }
 
 /// What identifies a directory across mount namespaces.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{covering, parse};
+use super::{Mount, covering, parse, towards};
 
 /// A systemd node, shortened: shared root, shared /run, a pin below it.
 const NODE: &[u8] = b"\
@@ -42,7 +42,11 @@ fn lines_that_make_no_sense_are_left_out() {
 }
 
 fn point_of(text: &[u8], path: &str) -> Option<u64> {
-    covering(&parse(text), Path::new(path)).map(|mount| mount.id)
+    let path = Path::new(path);
+    let among = |mounts: &[Mount]| covering(mounts, path).map(|mount| mount.id);
+    let found = among(&towards(text, path));
+    assert_eq!(found, among(&parse(text)), "the mounts that the path does not lead through make no difference");
+    found
 }
 
 #[test]
@@ -50,6 +54,8 @@ fn the_covering_mount_is_the_deepest_that_the_path_leads_through() {
     assert_eq!(point_of(NODE, "/run/netns"), Some(27));
     assert_eq!(point_of(NODE, "/run/netns/cni-5b7c"), Some(312));
     assert_eq!(point_of(NODE, "/runner"), Some(22));
+    assert_eq!(point_of(NODE, "/mnt/with space\ttab\\back/file"), Some(401));
+    assert_eq!(towards(NODE, Path::new("/run/netns")).len(), 3, "one is looked at for its escapes");
     assert_eq!(point_of(NODE, "/"), Some(22));
     assert_eq!(point_of(b"", "/run"), None);
 }

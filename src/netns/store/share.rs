@@ -124,7 +124,7 @@ enum Propagation {
 
 fn propagation(dir: &Path) -> Result<Propagation> {
     let text = fs::read(OWN_MOUNTS).on("read", Path::new(OWN_MOUNTS))?;
-    let mounts = mountinfo::parse(&text);
+    let mounts = mountinfo::towards(&text, dir);
     let shared = mountinfo::covering(&mounts, dir).is_some_and(|mount| mount.shared.is_some());
     Ok(if shared { Propagation::Shared } else { Propagation::Private })
 }
