@@ -6,3 +6,7 @@ pub mod exec;
 pub mod interpose;
 pub mod nri;
 mod said;
+
+/// What is said where a killed process has covered mounts of the engine's that cannot be uncovered now.
+const STAY_COVERED: &str =
+    "files of the engine's in the netns directory stay covered; the next creation by an interposer tries again";

@@ -13,12 +13,13 @@ use crate::decide::decide;
 use crate::decide::facts::Facts;
 use crate::decide::policy::Profile;
 use crate::decide::verdict::{Plan, Reason, Verdict};
-use crate::door::count;
+use crate::door::{STAY_COVERED, count};
 use crate::exit::chain;
 use crate::fsutil::FileError;
 use crate::identity::{Engine, SandboxId, Scope};
 use crate::ledger::record::Origin;
-use crate::netns::{Netns as Namespace, PinState};
+use crate::logging::Line;
+use crate::netns::{Netns as Namespace, PinState, Sharing};
 use crate::oci::{Bundle, BundleError, Changes, Scan, edit};
 use crate::pin::PinName;
 use std::path::{Path, PathBuf};
@@ -83,20 +84,21 @@ impl<'a> Asked<'a> {
     }
 
     /// Carries the verdict out. Holds: on `Err` `config.json` is as it was; a pin that was made stays for the lifecycle
-    /// rule, which finds the engine's file gone when the engine gives up.
+    /// rule, which finds the engine's file gone when the engine gives up. `remark` is told what stops nothing.
     pub(super) fn act(
         &self,
         node: &Node,
         bundle: &Bundle,
         spec: &Scan<'_>,
         examined: Examined<'_>,
+        remark: impl Fn(&Line),
     ) -> Result<Verdict, Failure> {
         match &examined.verdict {
             Verdict::Leave(_) => {}
             Verdict::Refuse(refusal) => return Err(Failure::Refused(refusal.clone())),
             Verdict::Adjust(plan) => {
                 if plan.joins_pin() {
-                    self.ensure_pin(node, &examined)?;
+                    self.ensure_pin(node, &examined, remark)?;
                 }
                 let text = edit(spec, &changes(plan, &examined.gathered.pin_path))?;
                 if text.as_bytes() != bundle.bytes() {
@@ -107,9 +109,14 @@ impl<'a> Asked<'a> {
         Ok(examined.verdict)
     }
 
-    fn ensure_pin(&self, node: &Node, examined: &Examined<'_>) -> Result<(), Failure> {
+    fn ensure_pin(&self, node: &Node, examined: &Examined<'_>, remark: impl Fn(&Line)) -> Result<(), Failure> {
         let keeper = &node.keeper;
         let pin = |origin, source: &Path, netns: &Namespace| -> Result<(), Failure> {
+            // Before the first pin: a mount made over the directory later would bury it.
+            let lock = keeper.ledger.netns_lock();
+            if let Sharing::Covered(error) = keeper.store.ensure_shared(&lock).map_err(ApplyError::from)? {
+                remark(&Line::message(STAY_COVERED).with("error", chain(&error)));
+            }
             Ok(self.pin(keeper, &node.sight, examined, origin, source, netns)?)
         };
         match &examined.gathered.source {
@@ -151,8 +158,6 @@ impl<'a> Asked<'a> {
         source: &Path,
         netns: &Namespace,
     ) -> Result<(), ApplyError> {
-        // Before the first pin: a mount made over the directory later would bury it.
-        keeper.store.ensure_shared(&keeper.ledger.netns_lock())?;
         let Examined { scope, who, profile, gathered, .. } = examined;
         let wanted = Wanted {
             name: &gathered.name,

@@ -62,7 +62,7 @@ fn work(asked: &Asked<'_>, places: Places, book: &Book, policy: &mut OnFailure) 
         book.note(log::Level::Info, &line);
     }
     let examined = asked.examine(&node, &spec, who, Some(profile));
-    asked.act(&node, &bundle, &spec, examined).map(Some)
+    asked.act(&node, &bundle, &spec, examined, |line| book.note(log::Level::Warn, line)).map(Some)
 }
 
 fn outcome(result: &Result<Verdict, Failure>) -> Outcome {

@@ -4,11 +4,12 @@ use super::readiness::{reaches, receives};
 use super::{NriDoor, Place, PodView, locked};
 use crate::apply::{PinsBy, Sight};
 use crate::decide::facts::Swap;
+use crate::door::STAY_COVERED;
 use crate::exit::chain;
 use crate::finding::{Finding, Grade};
 use crate::identity::{Engine, Scope};
 use crate::logging::Line;
-use crate::netns::{Peek, Reach, Way, host_ids};
+use crate::netns::{Peek, Reach, Sharing, Way, host_ids};
 use crate::nri::{Answer, Event, EventMask, Refusal, RefusalCode, Runtime, api};
 use crate::pin::PinName;
 use std::collections::HashMap;
@@ -154,12 +155,17 @@ impl NriDoor {
             return self.keeper.store.reach(Way::Here, engine, proc);
         }
         let reach = self.keeper.store.reach(Way::There, engine, proc);
-        if reach == Reach::Same
-            && let Err(error) = self.keeper.store.ensure_shared(&self.keeper.ledger.netns_lock())
-        {
-            return Reach::No(format!("the netns directory cannot be made a shared mount: {}", chain(&error)));
+        if reach != Reach::Same {
+            return reach;
         }
-        reach
+        match self.keeper.store.ensure_shared(&self.keeper.ledger.netns_lock()) {
+            Ok(Sharing::Already | Sharing::Made) => reach,
+            Ok(Sharing::Covered(error)) => {
+                log::warn!("{}", Line::message(STAY_COVERED).with("error", chain(&error)));
+                reach
+            }
+            Err(error) => Reach::No(format!("the netns directory cannot be made a shared mount: {}", chain(&error))),
+        }
     }
 
     /// Takes the full list over: the table is rebuilt by pinning what is selected, in the background and pod by pod,

@@ -24,13 +24,16 @@ const UNCOVERING: &[u8] = b"uncovering\n";
 /// Between two tries.
 const LOCK_PAUSE: Duration = Duration::from_micros(500);
 
-/// What [`Store::ensure_shared`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What [`Store::ensure_shared`] found. In each case the directory is a shared mount now.
+#[derive(Debug)]
 pub enum Sharing {
-    /// The directory was a mount point already; it is shared now, if it was not before.
+    /// It was a mount point already.
     Already,
-    /// It was bound onto itself and made shared.
+    /// It was bound onto itself.
     Made,
+    /// It was a mount point already, and what a killed process has left covered by it could not be uncovered. No pin
+    /// depends on that, but the engine may not be able to remove those of its files. The next call tries again.
+    Covered(NetnsError),
 }
 
 impl Store {
@@ -59,10 +62,10 @@ impl Store {
         let dir = self.dir()?;
         match sys::make_shared(dir.as_fd()) {
             Ok(()) if unfinished => {
-                // No pin depends on it, and so none is refused for it.
-                if self.uncover_all(&dir).is_ok() {
-                    lock.set_len(0).on("shorten lock file", lock_file)?;
+                if let Err(error) = self.uncover_all(&dir) {
+                    return Ok(Sharing::Covered(error));
                 }
+                lock.set_len(0).on("shorten lock file", lock_file)?;
                 return Ok(Sharing::Already);
             }
             Ok(()) => return Ok(Sharing::Already),
