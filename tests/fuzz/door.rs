@@ -136,18 +136,22 @@ fn answered(method: &str, message: &[u8], answer: &Response, told: &[api::PodSan
     }
     match method {
         "CreateContainer" => {
-            let request = api::CreateContainerRequest::parse_from_bytes(message).expect("what was answered was read");
             let response = api::CreateContainerResponse::parse_from_bytes(&answer.payload).expect("a response");
-            adjusted(&request, response, told);
+            // What berth does not read of a message is passed over, whatever it is.
+            if let Ok(request) = api::CreateContainerRequest::parse_from_bytes(message) {
+                adjusted(&request, response, told);
+            }
         }
         "Configure" => {
             let response = api::ConfigureResponse::parse_from_bytes(&answer.payload).expect("a response");
             assert!(response.events != 0, "0 would subscribe to everything");
         }
         "Synchronize" => {
-            let request = api::SynchronizeRequest::parse_from_bytes(message).expect("what was answered was read");
             let response = api::SynchronizeResponse::parse_from_bytes(&answer.payload).expect("a response");
-            assert_eq!((response.more, response.update.len()), (request.more, 0));
+            assert_eq!(response.update.len(), 0);
+            if let Ok(request) = api::SynchronizeRequest::parse_from_bytes(message) {
+                assert_eq!(response.more, request.more);
+            }
         }
         // berth adjusts nothing anywhere else.
         _ => assert!(answer.payload.is_empty(), "{method} is answered {:?}", answer.payload),
