@@ -160,7 +160,9 @@ impl Install<'_> {
         record.end();
         // All is done, and the record that is there says so too, but for that it was finished.
         if let Err(error) = write_record(self.host, &record) {
-            remarks.push(format!("{}; run this again", crate::exit::chain(&error)));
+            let (cause, again) = (crate::exit::chain(&error), "run this again");
+            let next = if cause.ends_with(again) { String::new() } else { format!("; {again}") };
+            remarks.push(format!("installed, and not all of it recorded: {cause}{next}"));
         }
         for work in [config, parts, books] {
             if let Err(error) = work.finish() {
