@@ -1,6 +1,7 @@
 //! An install and an uninstall, killed and failed at each call: every file has what it had or what it is to have, and the
 //! next install or uninstall makes it right.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::alone;
@@ -146,8 +147,10 @@ fn judge(work: Work, reference: &Reference, plan: Plan, run: &Run, now: &State) 
                 return "done, and could not say so";
             }
             // The last steps are behind the one from which on there is nothing to take back.
-            let but_this = run.path.as_ref().filter(|path| why.contains(path.as_str()));
-            if but_this.is_some_and(|path| now.but(path) == *reference.after(work)) {
+            let named = run.path.as_deref().filter(|path| why.contains(path)).map(Path::new);
+            // A directory that stays keeps those above it.
+            let mut those = named.into_iter().flat_map(Path::ancestors).filter_map(Path::to_str);
+            if those.any(|path| now.but(path) == *reference.after(work)) {
                 return "done, but for what it named";
             }
             now.assert_is(reference.after(work.other()), "undone");
