@@ -24,8 +24,10 @@ fn a_session_is_what_the_hostile_peers_are_cut_from() {
     rig.cri().remove_pod(&pod.id).expect("remove the pod");
     eventually("the end is told", || berth.log().contains("event=RemovePodSandbox").then_some(()));
     let bytes = heard.lock().unwrap().clone();
+    let is_told = |method: &str| bytes.windows(method.len()).any(|part| part == method.as_bytes());
     for method in ["Configure", "Synchronize", "RunPodSandbox", "CreateContainer", "RemovePodSandbox"] {
-        assert!(bytes.windows(method.len()).any(|part| part == method.as_bytes()), "{method} is not told");
+        // An earlier NRI tells of pods in events that carry a number.
+        assert!(is_told(method) || (method.ends_with("PodSandbox") && is_told("StateChange")), "{method} is not told");
     }
     if let Some(file) = std::env::var_os("BERTH_RECORD") {
         std::fs::write(file, bytes).expect("write the record");
