@@ -16,11 +16,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 #[path = "figures/mod.rs"]
 mod figures;
+#[path = "../tests/common/isolated.rs"]
+mod isolated;
 #[path = "interpose/node.rs"]
 mod node;
 #[path = "../tests/rig/provision.rs"]
@@ -262,12 +263,6 @@ fn main() {
     if std::env::var_os(INSIDE).is_some() {
         return compare();
     }
-    let script = "mount -t tmpfs -o mode=0755 tmpfs /run && exec \"$@\"";
-    let status = Command::new("unshare")
-        .args(["--mount", "--net", "--propagation", "private", "--", "sh", "-c", script, "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .env(INSIDE, "1")
-        .status()
-        .expect("unshare (util-linux) runs");
+    let status = isolated::again(&[], "exec \"$@\"").env(INSIDE, "1").status().expect("unshare (util-linux) runs");
     assert!(status.success(), "needs root, namespaces and Go, or missed a target by far");
 }

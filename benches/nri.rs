@@ -16,7 +16,6 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use berth::netns::Store;
@@ -28,6 +27,8 @@ use nix::unistd::Pid;
 mod constant;
 #[path = "figures/mod.rs"]
 mod figures;
+#[path = "../tests/common/isolated.rs"]
+mod isolated;
 #[path = "../tests/rig/provision.rs"]
 #[allow(dead_code, reason = "one component is asked for, and no rig")]
 mod provision;
@@ -389,12 +390,6 @@ fn main() {
     if std::env::var_os(INSIDE).is_some() {
         return measure();
     }
-    let script = "mount -t tmpfs -o mode=0755 tmpfs /run && exec \"$@\"";
-    let status = Command::new("unshare")
-        .args(["--mount", "--net", "--propagation", "private", "--", "sh", "-c", script, "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .env(INSIDE, "1")
-        .status()
-        .expect("unshare (util-linux) runs");
+    let status = isolated::again(&[], "exec \"$@\"").env(INSIDE, "1").status().expect("unshare (util-linux) runs");
     assert!(status.success(), "needs root, namespaces and Go, or missed a target by far");
 }

@@ -8,6 +8,8 @@
 
 #[path = "common/fake_runtime.rs"]
 mod fake_runtime;
+#[path = "common/isolated.rs"]
+mod isolated;
 mod rig;
 
 #[path = "churn/ambush.rs"]

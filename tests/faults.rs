@@ -14,6 +14,8 @@ compile_error!("these tests read and write the registers of a traced program, an
 
 #[path = "common/fake_runtime.rs"]
 mod fake_runtime;
+#[path = "common/isolated.rs"]
+mod isolated;
 #[path = "rig/provision.rs"]
 #[allow(dead_code, reason = "containerd's program is asked for, and no rig")]
 mod provision;

@@ -26,9 +26,21 @@ pub(crate) fn isolated(test: impl FnOnce() + Send) {
     on_thread(|| {
         enter(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET);
         propagation("/", MsFlags::MS_PRIVATE);
+        forget_mounts_below(ROOT);
         tmpfs(ROOT);
         test();
     });
+}
+
+/// A machine where `ip netns add` was run once has mounts there. A tmpfs would cover them, and mountinfo go on listing them.
+fn forget_mounts_below(root: &str) {
+    let last = || {
+        let text = fs::read("/proc/thread-self/mountinfo").unwrap();
+        super::mountinfo::parse(&text).into_iter().rfind(|mount| mount.point.starts_with(root))
+    };
+    while let Some(mount) = last() {
+        umount2(&mount.point, MntFlags::MNT_DETACH).unwrap();
+    }
 }
 
 /// As [`isolated`], with a store in `/run/netns`.

@@ -1,12 +1,12 @@
 //! A node of the test's own: mount, network and process id namespaces, an empty `/run`, mounts that are shared. The test
 //! binary runs itself again there for one test.
 
-use std::process::Command;
+use crate::isolated;
 
 const INSIDE: &str = "BERTH_CHURN_INSIDE";
 
 /// The shell stays: it is the first process, and reaps what is handed down to it.
-const FIRST: &str = "mount -t tmpfs -o mode=0755 tmpfs /run && mount --make-rshared / && ip link set lo up && \"$@\"";
+const FIRST: &str = "mount --make-rshared / && ip link set lo up && \"$@\"";
 
 /// Runs `body` there. `path` is `module_path!()` and the test's name joined by `::`.
 pub(crate) fn run(path: &str, body: fn()) {
@@ -14,10 +14,7 @@ pub(crate) fn run(path: &str, body: fn()) {
         return body();
     }
     let (_, name) = path.split_once("::").expect("a test in a crate");
-    let status = Command::new("unshare")
-        .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"])
-        .args(["--", "sh", "-c", FIRST, "sh"])
-        .arg(std::env::current_exe().expect("this program"))
+    let status = isolated::again(isolated::PROCESSES, FIRST)
         .args([name, "--exact", "--nocapture", "--quiet"])
         .env(INSIDE, "1")
         .status()

@@ -27,6 +27,7 @@ while [ $# -gt 0 ]; do
     mount -n --bind "$2" "$stage/rig/$1"
     shift 2
 done
+forget_run # tests/common/forget-run.sh, which comes before this
 mount -n --move "$stage" /run
 rmdir "$stage"
 [ /var/run -ef /run ] || mount -n --rbind /run /var/run

@@ -25,7 +25,7 @@ impl Space {
         let components = provision();
         let mut unshare = Command::new("unshare")
             .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"])
-            .args(["--", "sh", "-c", include_str!("init.sh"), "rig"])
+            .args(["--", "sh", "-c", concat!(include_str!("../common/forget-run.sh"), include_str!("init.sh")), "rig"])
             .args([&components.containerd_dir, directory, &components.images])
             .arg(name)
             .args(further.iter().flat_map(|(name, directory)| [OsStr::new(name), directory.as_os_str()]))
