@@ -1,16 +1,18 @@
 //! The berth binary: from arguments to a command, from its result to an exit code.
 
 use berth::admin::{self, AdminError, Remarks};
+use berth::apply::{Keeper, PinsBy};
 use berth::cli::{self, Cli, Command};
 use berth::config::Config;
 use berth::confine::confine;
 use berth::daemon;
+use berth::door::STAY_COVERED;
 use berth::door::interpose::Interposer;
 use berth::door::nri::Place;
 use berth::exit::{Exit, chain};
 use berth::installer::{self, Start};
 use berth::ledger::Ledger;
-use berth::logging::{self, To};
+use berth::logging::{self, Line, To};
 use berth::nri::{Endpoint, Identity, Launch};
 use berth::streams::{Data, remark};
 use clap::Parser;
@@ -134,15 +136,23 @@ fn launched(launch: Launch) -> Ending {
 
 fn start(nri: cli::Nri, endpoint: Endpoint, identity: Identity, log: To) -> Ending {
     daemon::hold_hangups();
+    let cli::Directories { state_dir, netns_dir, host_proc } = nri.directories;
+    let finished = match nri.pins_by {
+        // Once confined it could not.
+        PinsBy::Daemon => Keeper::existing(&state_dir, &netns_dir).and_then(|keeper| keeper.finish_sharing()),
+        PinsBy::Interposers => Ok(()),
+    };
     let confined = confine(nri.pins_by);
     let listen = nri.listen;
-    let cli::Directories { state_dir, netns_dir, host_proc } = nri.directories;
     let place = Place { proc: host_proc, pins_by: nri.pins_by };
     if matches!(log, To::File(_)) {
         // The file is in it.
         Ledger::open(&state_dir)?;
     }
     logging::init(&level(), log)?;
+    if let Err(error) = finished {
+        log::warn!("{}", Line::message(STAY_COVERED).with("error", chain(&error)));
+    }
     let config_file = nri.config.path;
     let config = Config::load(config_file.as_deref())?;
     Ok(daemon::run(daemon::Start {

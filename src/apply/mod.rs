@@ -126,6 +126,14 @@ impl Keeper {
     pub fn existing(state_dir: &Path, netns_dir: &Path) -> Result<Self, ApplyError> {
         Ok(Self { ledger: Ledger::existing(state_dir)?, store: Store::existing(netns_dir)? })
     }
+
+    /// See [`Store::finish_sharing`]. For a process that still has all of root.
+    ///
+    /// # Errors
+    /// As there; the next call tries again.
+    pub fn finish_sharing(&self) -> Result<(), ApplyError> {
+        Ok(self.store.finish_sharing(&self.ledger.netns_lock())?)
+    }
 }
 
 /// The namespace a record names.

@@ -8,5 +8,5 @@ pub mod nri;
 mod said;
 
 /// What is said where a killed process has covered mounts of the engine's that cannot be uncovered now.
-const STAY_COVERED: &str =
-    "files of the engine's in the netns directory stay covered; the next creation by an interposer tries again";
+pub const STAY_COVERED: &str = "files of the engine's in the netns directory stay covered; the next start of the daemon, \
+                                or creation by an interposer, tries again";

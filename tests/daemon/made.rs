@@ -1,6 +1,7 @@
 //! A daemon that pins reach and no bundle does, as in a pod, and network namespaces that interposers have made.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,7 +58,32 @@ async fn stays_until_it_is_over(berth: impl FnOnce() -> Berth) {
     assert!(gc.success() && !pin.exists());
 }
 
+/// What a process leaves that was killed while it made the directory a shared mount: a mount that it has covered keeps the
+/// engine from removing its file.
+fn engines_file_covered() -> &'static str {
+    const FILE: &str = "/run/netns/cni-1";
+    let run = |words: &[&str]| assert!(Command::new(words[0]).args(&words[1..]).status().unwrap().success());
+    fs::create_dir_all("/run/netns").unwrap();
+    fs::DirBuilder::new().mode(0o700).create("/run/berth").unwrap();
+    fs::write(FILE, "").unwrap();
+    run(&["mount", "--bind", "/proc/self/ns/net", FILE]);
+    fs::write("/run/berth/netns.lock", "uncovering\n").unwrap();
+    run(&["mount", "--rbind", "/run/netns", "/run/netns"]);
+    FILE
+}
+
 isolated! {
+    fn a_daemon_finishes_what_another_was_killed_at_before_it_gives_up_its_privileges() {
+        block_on(async {
+            let file = engines_file_covered();
+            let (_runtime, _session, berth) = ready(Profile::containerd_2_3(), || Berth::start(&[])).await;
+            // As the engine does it.
+            assert!(Command::new("umount").args(["--lazy", file]).status().unwrap().success());
+            fs::remove_file(file).unwrap();
+            assert!(!berth.log().contains("WARN"), "{}", berth.log());
+        });
+    }
+
     fn one_that_makes_pins_leaves_alone_what_was_made_for_a_bundle_that_it_cannot_see() {
         block_on(stays_until_it_is_over(|| podded("shared", &[])));
     }

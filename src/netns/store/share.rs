@@ -1,7 +1,7 @@
 //! The directory as a shared mount, made the way iproute2 makes it, so that a later `ip netns add` has nothing to do.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -14,7 +14,7 @@ use nix::libc;
 use super::Store;
 use crate::netns::dir::{Dir, Probe};
 use crate::netns::error::{NetnsError, OnPath, Result};
-use crate::netns::mountinfo::{self, OWN_MOUNTS};
+use crate::netns::mountinfo::{self, Mount, OWN_MOUNTS};
 use crate::sys::{self, Submounts};
 
 /// The longest wait for a lock. Holders need microseconds.
@@ -48,7 +48,7 @@ impl Store {
     /// nobody and still say `shared:` in mountinfo, and so fake what [`Store::reach`] looks for.
     ///
     /// Where mounts have to be uncovered, the lock file says so from before until after: what a killed process has left is
-    /// finished by the next call. (Where that lacks CAP_DAC_READ_SEARCH, by the next that has it.)
+    /// finished by the next call. Where that lacks CAP_DAC_READ_SEARCH, by [`Store::finish_sharing`] or by the next that has it.
     ///
     /// # Errors
     /// [`NetnsError::Busy`] if the lock cannot be had within a second; [`NetnsError::Io`].
@@ -85,6 +85,31 @@ impl Store {
         sys::make_shared(top.as_fd()).on("make shared", self.dir_path())?;
         lock.set_len(0).on("shorten lock file", lock_file)?;
         Ok(Sharing::Made)
+    }
+
+    /// Finishes what a process that was killed in [`Store::ensure_shared`] has left covered, if one was; changes nothing else,
+    /// the directory's propagation included. Needs CAP_DAC_READ_SEARCH where there is something to finish.
+    ///
+    /// # Errors
+    /// As [`Store::ensure_shared`]; the next call tries again.
+    pub fn finish_sharing(&self, lock_file: &Path) -> Result<()> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_NOFOLLOW);
+        let lock = match options.open(lock_file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            opened => opened.on("open lock file", lock_file)?,
+        };
+        let unfinished = || Ok(lock.metadata().on("look at lock file", lock_file)?.len() > 0);
+        if !unfinished()? {
+            return Ok(());
+        }
+        lock_within(&lock, lock_file)?;
+        // Where it was killed before the bind, what is mounted in the directory is what paths lead to.
+        if unfinished()? && is_mount_point(self.dir_path())? {
+            self.uncover_all(&self.dir()?)?;
+            lock.set_len(0).on("shorten lock file", lock_file)?;
+        }
+        Ok(())
     }
 
     /// As [`Store::uncover`], after the process that was at it has been killed. Whatever is still mounted in the covered
@@ -126,10 +151,19 @@ enum Propagation {
 }
 
 fn propagation(dir: &Path) -> Result<Propagation> {
+    let shared = on_mount(dir, |mount| mount.shared.is_some())?;
+    Ok(if shared { Propagation::Shared } else { Propagation::Private })
+}
+
+fn is_mount_point(dir: &Path) -> Result<bool> {
+    on_mount(dir, |mount| mount.point == dir)
+}
+
+/// Whether the mount that `dir` is on is so.
+fn on_mount(dir: &Path, is: impl FnOnce(&Mount) -> bool) -> Result<bool> {
     let text = fs::read(OWN_MOUNTS).on("read", Path::new(OWN_MOUNTS))?;
     let mounts = mountinfo::towards(&text, dir);
-    let shared = mountinfo::covering(&mounts, dir).is_some_and(|mount| mount.shared.is_some());
-    Ok(if shared { Propagation::Shared } else { Propagation::Private })
+    Ok(mountinfo::covering(&mounts, dir).is_some_and(is))
 }
 
 /// Locks `file` exclusively, waiting for at most [`LOCK_WAIT`]. The lock goes when the file is closed.

@@ -9,11 +9,12 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::netns::testing::{bind, engine_file, enter, mounts_on, name, new_netns, propagation, same, with_store};
-use crate::netns::{NetnsError, PinState, Released, Sharing};
+use crate::netns::{Netns, NetnsError, PinState, Released, Sharing};
 use crate::sys::fd_path;
 
 const DIR: &str = "/run/netns";
 const LOCK: &str = "/run/lock";
+const ENGINE: &str = "/run/netns/cni-1";
 
 fn ip(words: &[&str]) {
     assert!(Command::new("ip").args(words).status().unwrap().success(), "ip {words:?}");
@@ -85,13 +86,54 @@ fn below_a_shared_parent_pins_come_and_go_once() {
 fn what_was_mounted_before_can_still_be_removed() {
     with_store(|store| {
         let (engine, ours) = (new_netns(), new_netns());
-        engine_file("/run/netns/cni-1", &engine);
+        engine_file(ENGINE, &engine);
         store.adopt(&name("a"), &ours, &[]).unwrap();
         assert!(matches!(store.ensure_shared(Path::new(LOCK)).unwrap(), Sharing::Made));
         assert!(same(&store.path(&name("a")), ours.id()));
         ip(&["netns", "del", "cni-1"]);
         assert_eq!(store.release(&name("a")).unwrap(), Released::Yes);
-        assert_eq!(mounts_on(Path::new("/run/netns/cni-1")), 0);
+        assert_eq!(mounts_on(Path::new(ENGINE)), 0);
+    });
+}
+
+/// What a process leaves that is killed between its bind and its uncovering.
+fn leave_covered(engine: &Netns) {
+    engine_file(ENGINE, engine);
+    std::fs::write(LOCK, "uncovering\n").unwrap();
+    bind(DIR, DIR, MsFlags::MS_REC);
+    assert_eq!(mounts_on(Path::new(ENGINE)), 2);
+}
+
+#[test]
+fn what_a_killed_process_left_covered_is_uncovered() {
+    with_store(|store| {
+        let engine = new_netns();
+        leave_covered(&engine);
+        for _ in 0..2 {
+            store.finish_sharing(Path::new(LOCK)).unwrap();
+            assert_eq!(mounts_on(Path::new(ENGINE)), 1);
+            assert!(same(Path::new(ENGINE), engine.id()));
+            assert_eq!(std::fs::metadata(LOCK).unwrap().len(), 0);
+        }
+        assert_eq!(mounts_on(Path::new(DIR)), 1);
+        ip(&["netns", "del", "cni-1"]);
+        assert!(!Path::new(ENGINE).exists());
+    });
+}
+
+#[test]
+fn what_one_has_left_that_was_killed_before_it_covered_anything_stays() {
+    with_store(|store| {
+        store.finish_sharing(Path::new(LOCK)).unwrap();
+        assert!(!Path::new(LOCK).exists(), "nothing is made to find out that there is nothing to do");
+        let engine = new_netns();
+        engine_file(ENGINE, &engine);
+        std::fs::write(LOCK, "uncovering\n").unwrap();
+        store.finish_sharing(Path::new(LOCK)).unwrap();
+        assert!(same(Path::new(ENGINE), engine.id()));
+        assert!(matches!(store.ensure_shared(Path::new(LOCK)).unwrap(), Sharing::Made));
+        assert!(same(Path::new(ENGINE), engine.id()));
+        assert_eq!(std::fs::metadata(LOCK).unwrap().len(), 0);
     });
 }
 
