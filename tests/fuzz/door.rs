@@ -27,6 +27,8 @@ const STATE: &str = "/run/berth";
 const NETNS: &str = "/run/netns";
 /// Network namespaces of pods.
 const PODS: [&str; 2] = ["/run/pod-a", "/run/pod-b"];
+/// The host's, as an engine has it that is told so of a pod.
+const HOST: &str = "/run/host";
 
 /// The plugin's service; a method by another number is one that there is not.
 const METHODS: [&str; 20] = [
@@ -230,12 +232,16 @@ fn prepare() {
         // The variable alone is soon set by hand; nothing of this may reach the machine itself.
         let empty = fs::read_dir("/run").expect("a directory").next().is_none();
         assert!(std::env::var_os(ISOLATED).is_some() && empty, "needs namespaces of its own: run scripts/fuzz");
+        let bind = |file| {
+            fs::write(file, "").expect("a file");
+            let source = Path::new("/proc/thread-self/ns/net");
+            mount(Some(source), file, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("a namespace's file");
+        };
+        bind(HOST);
         for pod in PODS {
-            fs::write(pod, "").expect("a file");
             std::thread::spawn(move || {
                 nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("a namespace");
-                let source = Path::new("/proc/thread-self/ns/net");
-                mount(Some(source), pod, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("a pod's namespace");
+                bind(pod);
             })
             .join()
             .expect("a thread");
