@@ -19,7 +19,7 @@ use super::api;
 use super::events::Event;
 use super::level::Capabilities;
 use super::plugin::{Answer, Plugin, Refusal, RefusalCode, Runtime, Unread};
-use super::work::Work;
+use super::work::{Started, Work};
 use super::{handle::RuntimeHandle, stub::SyncLimit};
 
 mod collect;
@@ -95,7 +95,7 @@ impl Dispatcher {
         self.plugin.unread()
     }
 
-    /// Runs a handler in its own task and waits for it within the budget.
+    /// Runs a handler, in its own task if it has to wait, and waits for it within the budget.
     async fn call<T: Send + 'static>(
         &self,
         ctx: &TtrpcContext,
@@ -104,18 +104,23 @@ impl Dispatcher {
     ) -> Answer<T> {
         let allowed = self.allowed(ctx);
         let budget = allowed * BUDGET_PERCENT / 100;
-        let result = match self.work.start(what, handler) {
+        let answer = match self.work.start(what, handler).await {
             Err(refusal) => Err(refusal),
-            Ok(answer) => match timeout(budget, answer).await {
-                // Its own refusals are the plugin's to log; a panic is none.
-                Ok(Ok(Err(refusal))) if refusal.code() == RefusalCode::Internal => Err(refusal),
-                Ok(Ok(result)) => return result,
+            Ok(Started::Ended(answer)) => Ok(answer),
+            Ok(Started::Waits(answer)) => match timeout(budget, answer).await {
+                Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(_dropped)) => {
                     let message = format!("{what}: the plugin is shutting down");
                     Err(Refusal::new(RefusalCode::Unavailable, message))
                 }
                 Err(_elapsed) => Err(overdue(what, budget, allowed)),
             },
+        };
+        let result = match answer {
+            // Its own refusals are the plugin's to log; a panic is none.
+            Ok(Err(refusal)) if refusal.code() == RefusalCode::Internal => Err(refusal),
+            Ok(answer) => return answer,
+            Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = &result {
             log::warn!("nri event={what} answer={:?} reason={:?}", refusal.code(), refusal.message());
