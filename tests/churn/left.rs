@@ -16,6 +16,8 @@ const STANDING: &[&str] = &[
     "daemon.lock",
     "config.yaml",
     "interpose.log",
+    // What it was before it had its full size.
+    "interpose.log.1",
     "interpose.counts",
     "berth.log",
 ];

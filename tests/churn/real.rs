@@ -11,6 +11,8 @@ const LANE: Lane =
     Lane { pods: 0, at_once: 8, daemon_dies: false, troubles: 4, unheard: 0, short: 1_000, long: 400_000 };
 /// Without `BERTH_CHURN_REAL`.
 const FEW: usize = 20;
+/// More than there ever are at a time, those included that were not removed because a call failed.
+const CROWD: usize = 30;
 /// How many things happen to pods at the same time.
 const WIDTH: usize = 3;
 
@@ -18,6 +20,9 @@ fn churn(name: &'static str, daemon_dies: bool) {
     let run = Run::new(name, &Lane { pods: pods("BERTH_CHURN_REAL", FEW), daemon_dies, ..LANE });
     let mut node = RealNode::start();
     let fresh = node.vitals();
+    if !daemon_dies {
+        node.crowd(CROWD);
+    }
     for burst in run.bursts(WIDTH) {
         node.act(&run.plan[burst]);
     }

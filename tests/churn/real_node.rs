@@ -97,6 +97,22 @@ impl RealNode {
         }
     }
 
+    /// Has the daemon be told of so many pods at a time, each with two containers, and be rid of them again. What its allocator
+    /// keeps of the longest list stays for good, and is no leak: where memory is measured, that list comes first.
+    pub(crate) fn crowd(&mut self, pods: usize) {
+        let crowd: Vec<_> = (0..pods).map(|number| self.rig.pod(&format!("crowd{number}"), VM)).collect();
+        for pod in &crowd {
+            for name in ["a", "b"] {
+                self.rig.cri().create_container(pod, name, IDLE).expect("create a container");
+            }
+        }
+        self.trouble(Action::EngineGoes { after: 0, killed: false });
+        self.trouble(Action::EngineReturns);
+        for pod in &crowd {
+            self.rig.cri().remove_pod(&pod.id).expect("remove a pod");
+        }
+    }
+
     /// Has the actions happen, all at the same time.
     pub(crate) fn act(&mut self, actions: &[Action]) {
         if let [action] = actions
@@ -157,9 +173,9 @@ impl RealNode {
             self.call("remove a pod", self.is_ambushed(by), |cri| cri.remove_pod(&sandbox.id));
             return None;
         }
-        // The engine may be gone again: then it is asked when it is back.
+        // The engine may be gone again: then the next rest removes the pod.
         let file =
-            self.call("ask for a pod", false, |cri| Ok(cri.sandbox_state(&sandbox.id).netns))?.expect("its file");
+            self.call("ask for a pod", false, |cri| Ok(cri.ask_sandbox_state(&sandbox.id)?.netns))?.expect("its file");
         let netns = self.rig.netns_of_file(&file).expect("the engine's file leads to a namespace");
         let pod = Pod {
             sandbox,

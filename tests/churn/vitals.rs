@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(crate) struct Vitals {
     /// Resident memory in kilobytes (`VmRSS`).
     pub(crate) resident: u64,
+    /// Of it what is no file's (`RssAnon`): the rest is pages of the program that were used once.
+    pub(crate) own: u64,
     pub(crate) threads: u64,
     pub(crate) descriptors: usize,
     /// Watches of its inotify instances.
@@ -40,7 +42,8 @@ impl Vitals {
         // One that is closed meanwhile holds nothing.
         let infos: Vec<_> = infos.filter_map(|info| fs::read_to_string(info.path()).ok()).collect();
         let watches = infos.iter().map(|info| info.matches("inotify wd:").count()).sum();
-        Self { resident: number("VmRSS:"), threads: number("Threads:"), descriptors: infos.len(), watches }
+        let (resident, own) = (number("VmRSS:"), number("RssAnon:"));
+        Self { resident, own, threads: number("Threads:"), descriptors: infos.len(), watches }
     }
 }
 
@@ -48,5 +51,9 @@ impl Vitals {
 pub(crate) fn said(rests: &[Vitals], fresh: Vitals) -> String {
     let resident: Vec<_> = rests.iter().map(|rest| rest.resident).collect();
     let last = rests.last().unwrap_or(&fresh);
-    format!("resident kB {resident:?}, of a fresh one {}; at the end {last:?}", fresh.resident)
+    let own: Vec<_> = rests.iter().map(|rest| rest.own).collect();
+    format!(
+        "resident kB {resident:?}, of a fresh one {}; of it no file's {own:?}, {}; at the end {last:?}",
+        fresh.resident, fresh.own
+    )
 }
