@@ -149,6 +149,15 @@ impl Keeper {
         settlement
     }
 
+    /// Those of `known` that have no record any more and were not `settled` now. One whose record cannot be read may have it.
+    #[must_use]
+    pub fn unrecorded(&self, mut known: HashSet<PinName>, settled: &[Settled]) -> Vec<PinName> {
+        for settled in settled {
+            known.remove(&settled.name);
+        }
+        known.into_iter().filter(|name| matches!(self.ledger.get(name), Ok(None))).collect()
+    }
+
     pub(super) fn records(&self, which: Which<'_>, settlement: &mut Settlement) -> Vec<(PinName, Record)> {
         match which {
             Which::All | Which::Recorded => match self.ledger.list() {

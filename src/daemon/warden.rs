@@ -183,9 +183,18 @@ impl Warden {
         log::info!("{}", line.with("failed", caught_up.failed).with("us", started.elapsed().as_micros()));
     }
 
-    /// One pass over `names`, or over everything.
+    /// Everything that is kept here of pins.
+    fn known(&self) -> HashSet<PinName> {
+        let watched = self.watch.names();
+        self.seen.iter().chain(&self.draining).chain(&self.ended).chain(watched).cloned().collect()
+    }
+
+    /// One pass over `names`, or over everything, which is the turn of all whose end was noticed, too: full passes can come
+    /// faster than there are others.
     async fn look(&mut self, names: Option<HashSet<PinName>>) {
         let (all, everything) = (names.is_none(), self.caught_up);
+        let known = if all { self.known() } else { HashSet::new() };
+        let ended = if all { std::mem::take(&mut self.ended) } else { HashSet::new() };
         let (keeper, sight, pins_by) = (self.keeper.clone(), self.door.sight(), self.door.pins_by());
         let (mut seen, removed) = (std::mem::take(&mut self.seen), self.removed.clone());
         let pass = tokio::task::spawn_blocking(move || {
@@ -202,6 +211,8 @@ impl Warden {
                 PinsBy::Interposers => keeper.mark_ends(which, &mut seen),
             };
             settlement.errors.append(&mut complaints);
+            // What another berth has released is in no list.
+            settlement.absent.extend(keeper.unrecorded(known, &settlement.settled));
             (settlement, seen, unmarked)
         });
         if all {
@@ -217,7 +228,10 @@ impl Warden {
                 let late = self.note(settlement, all);
                 self.draining.extend(late);
             }
-            Err(error) => self.complain(None, format!("a pass over the pins ended early: {error}")),
+            Err(error) => {
+                self.ended.extend(ended);
+                self.complain(None, format!("a pass over the pins ended early: {error}"));
+            }
         }
     }
 

@@ -73,6 +73,11 @@ impl Watch {
         }
     }
 
+    /// The pins whose sources are watched.
+    pub(super) fn names(&self) -> impl Iterator<Item = &PinName> {
+        self.places.keys()
+    }
+
     /// Ends the watch for a pin that is gone.
     pub(super) fn forget(&mut self, name: &PinName) {
         let Some(place) = self.places.remove(name) else { return };

@@ -1,12 +1,35 @@
 //! What becomes of pins.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use berth::nri::Event;
 
 use crate::fake_runtime::{FakeRuntime, Profile};
 use crate::isolated;
 use crate::node::{Berth, Pod, SOCKET, block_on, command, eventually, ready};
+
+/// A process that ends with this, whatever comes of the test.
+struct Task(Child);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A process in the pod's network.
+fn task_in(pod: &Pod) -> Task {
+    let mut task = Command::new("nsenter")
+        .arg(format!("--net={}", pod.pin().display()))
+        .args(["sh", "-c", "echo inside; exec sleep 1000"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut inside = [0; 7];
+    std::io::Read::read_exact(task.stdout.as_mut().unwrap(), &mut inside).unwrap();
+    Task(task)
+}
 
 isolated! {
     fn stop_and_remove_in_any_order_and_number_release_nothing_that_the_engine_holds() {
@@ -50,21 +73,38 @@ isolated! {
             let (_runtime, session, berth) = ready(Profile::containerd_2_3(), || Berth::start(&[])).await;
             let pod = Pod::new("s1");
             session.event(Event::RunPodSandbox, Some(pod.message.clone()), None).await.unwrap();
-            let mut task = Command::new("nsenter")
-                .arg(format!("--net={}", pod.pin().display()))
-                .args(["sh", "-c", "echo inside; exec sleep 1000"])
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut inside = [0; 7];
-            std::io::Read::read_exact(task.stdout.as_mut().unwrap(), &mut inside).unwrap();
+            let task = task_in(&pod);
             session.event(Event::StopPodSandbox, Some(pod.message.clone()), None).await.unwrap();
             pod.engine_lets_go();
             berth.logged("event=Drain pin=berth-s1").await;
             assert!(pod.pin().exists());
-            task.kill().unwrap();
-            task.wait().unwrap();
+            drop(task);
             pod.gone().await;
+        });
+    }
+
+    fn pods_that_another_berth_has_released_are_forgotten_when_the_session_breaks() {
+        // Each reconnection looks at everything, and at all tasks while a pin drains. Ends that were noticed wait for their
+        // turn meanwhile: it is this one.
+        block_on(async {
+            let (runtime, session, berth) = ready(Profile::containerd_2_3(), || Berth::start(&[])).await;
+            let (lingers, ends) = (Pod::new("lingers"), Pod::new("ends"));
+            for pod in [&lingers, &ends] {
+                session.event(Event::RunPodSandbox, Some(pod.message.clone()), None).await.unwrap();
+            }
+            let _task = task_in(&lingers);
+            lingers.engine_lets_go();
+            berth.logged("event=Drain pin=berth-lingers").await;
+            ends.engine_lets_go();
+            assert!(command(&["gc"]).status.success());
+            drop(session);
+            let session = runtime.accept_ready(Profile::containerd_2_3()).await;
+            eventually("the second list", || (berth.log().matches("event=CatchUp").count() == 2).then_some(())).await;
+            session.event(Event::RemovePodSandbox, Some(ends.message.clone()), None).await.unwrap();
+            berth.logged("event=RemovePodSandbox").await;
+            let log = berth.log();
+            let removed = log.lines().find(|line| line.contains("event=RemovePodSandbox")).unwrap();
+            assert!(removed.contains("reason=no-pin"), "{log}");
         });
     }
 

@@ -271,3 +271,16 @@ fn one_that_was_made_for_another_bundle_at_the_same_path_goes_and_one_without_th
         assert_eq!(node.settle_as(&here, Mode::Apply), Some(Outcome::Released(Why::GoneAndEmpty)));
     });
 }
+
+#[test]
+fn what_another_berth_has_released_is_told_from_what_is_still_there() {
+    isolated(|| {
+        let mut node = Node::new();
+        let gone = PinName::parse("berth-gone").expect("a name");
+        let known = || [node.name.clone(), gone.clone()].into();
+        assert_eq!(node.keeper.unrecorded(known(), &[]), [gone.clone()]);
+        let settlement = node.keeper.settle(Which::All, &BLIND(), Mode::Apply, &mut node.seen);
+        fs::write(format!("/run/berth/sandboxes/{gone}.json"), "{").expect("write");
+        assert!(node.keeper.unrecorded([node.name.clone(), gone].into(), &settlement.settled).is_empty());
+    });
+}
