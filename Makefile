@@ -7,10 +7,10 @@ engines := containerd-2.3 containerd-2.2 containerd-2.1 containerd-1.7 container
 engine_tests := $(engines:%=test-engine-%)
 
 .PHONY: help build image provision test $(engine_tests) test-faults test-churn test-engines test-prometheus test-image \
-	test-kubernetes test-kind test-release demo lint fuzz bench prove clean
+	test-kubernetes test-kind test-release test-arm64 demo lint fuzz bench prove clean
 
 help: ## say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the release binary, statically linked; prints its path
 	@scripts/build
@@ -54,6 +54,9 @@ test-kubernetes: ## berth in a cluster from plain binaries (root; the first time
 
 test-kind: ## the same on a cluster that kind makes and that is deleted again (root, docker or podman)
 	@scripts/test-kind
+
+test-arm64: ## what the daemon calls, and what its filter refuses, on a kernel for arm64 that QEMU boots (root, rustup)
+	@scripts/test-arm64
 
 test-release: ## the scripts of a release, and the steps of the workflow around them (root)
 	@scripts/provision kustomize registry >/dev/null

@@ -11,7 +11,8 @@ use crate::life;
 use crate::node::{Berth, block_on};
 use crate::trace::{self, Trace};
 
-const TRACE: &str = "/run/trace";
+/// Where the first daemon's calls are written, one at a time.
+pub(crate) const TRACE: &str = "/run/trace";
 
 /// What the binary that is watched was built with.
 fn libc() -> Libc {

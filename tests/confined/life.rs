@@ -8,9 +8,10 @@ use std::process::{Child, Command, Stdio};
 use berth::nri::Event;
 use nix::sys::signal::Signal;
 
-use crate::client::{UNIX, answers, loopback};
+use crate::calls::TRACE;
+use crate::client::{PATIENCE, UNIX, answers, loopback};
 use crate::fake_runtime::{FakeRuntime, Profile, Session};
-use crate::node::{Berth, Pod, SOCKET};
+use crate::node::{Berth, Pod, SOCKET, eventually};
 use crate::stage;
 
 const FILE: &str = "/run/config.yaml";
@@ -47,6 +48,11 @@ fn engine_elsewhere(id: &str) -> Pod {
     Pod::at(id, &file)
 }
 
+/// A runtime that waits for what is traced as long as the test does.
+fn patient() -> Profile {
+    Profile { request_timeout: PATIENCE, ..Profile::containerd_2_3() }
+}
+
 /// The start, before there is a runtime; the first session and its loss.
 async fn begins(start: impl FnOnce() -> Berth) -> (FakeRuntime, Session, Berth) {
     loopback();
@@ -55,8 +61,8 @@ async fn begins(start: impl FnOnce() -> Berth) -> (FakeRuntime, Session, Berth) 
     let berth = start();
     berth.logged("trying again").await;
     let runtime = FakeRuntime::listen(Path::new(SOCKET));
-    drop(runtime.accept_ready(Profile::containerd_2_3()).await);
-    let session = runtime.accept(Profile::containerd_2_3()).await;
+    drop(runtime.accept_ready(patient()).await);
+    let session = runtime.accept(patient()).await;
     session.configure().await.unwrap();
     (runtime, session, berth)
 }
@@ -129,7 +135,7 @@ pub(crate) async fn with_pins(start: impl FnOnce() -> Berth) {
     run(&["umount", &elsewhere.file]);
     fs::remove_file(&elsewhere.file).unwrap();
     elsewhere.gone().await;
-    a_second_one_takes_over(berth).await;
+    a_second_one_takes_over(&runtime, berth, "daemon").await;
     launched(&runtime, "daemon").await;
 }
 
@@ -140,7 +146,8 @@ async fn waits_for_a_lock(session: &Session) {
     lock.lock().unwrap();
     let pinned = session.event(Event::RunPodSandbox, Some(pod.message.clone()), None);
     let release = async {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let waits = || fs::read_to_string(TRACE).unwrap().contains("clock_nanosleep").then_some(());
+        eventually("it waits between two tries", waits).await;
         drop(lock);
     };
     let (pinned, ()) = futures::future::join(pinned, release).await;
@@ -149,13 +156,15 @@ async fn waits_for_a_lock(session: &Session) {
     pod.gone().await;
 }
 
-async fn a_second_one_takes_over(mut first: Berth) {
-    let mut second = Berth::start_under(&crate::trace::before("/run/second.trace"), &["--config", FILE]);
+async fn a_second_one_takes_over(runtime: &FakeRuntime, mut first: Berth, pins_by: &str) {
+    let args = ["--config", FILE, "--pins-by", pins_by];
+    let mut second = Berth::start_under(&crate::trace::before("/run/second.trace"), &args);
     second.logged("passive until it ends").await;
-    for berth in [&mut first, &mut second] {
-        berth.signal(Signal::SIGTERM);
-        assert!(berth.ended().await.success());
-    }
+    first.signal(Signal::SIGTERM);
+    assert!(first.ended().await.success());
+    let _session = runtime.accept_ready(patient()).await;
+    second.signal(Signal::SIGTERM);
+    assert!(second.ended().await.success());
 }
 
 /// A daemon that leaves the pins to interposers.
@@ -179,7 +188,7 @@ pub(crate) async fn without_pins(start: impl FnOnce() -> Berth) {
     session.event(Event::StopPodSandbox, Some(pods[0].message.clone()), None).await.unwrap();
     pods[0].engine_lets_go();
     berth.logged("event=Mark pin=berth-s1").await;
-    a_second_one_takes_over(berth).await;
+    a_second_one_takes_over(&runtime, berth, "interposers").await;
     launched(&runtime, "interposers").await;
 }
 
@@ -198,7 +207,7 @@ async fn launched(runtime: &FakeRuntime, pins_by: &str) {
     let connected = ["python3", "-c", CONNECT, SOCKET];
     let mut berth =
         Berth::start_under(&[&told, &connected[..], &crate::trace::before("/run/launched.trace")].concat(), &[]);
-    drop(runtime.accept_ready(Profile::containerd_2_3()).await);
+    drop(runtime.accept_ready(patient()).await);
     assert!(berth.ended().await.success());
     assert!(fs::exists("/run/berth/berth.log.1").unwrap());
 }

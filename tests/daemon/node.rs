@@ -11,17 +11,23 @@ use berth::nri::api::{Container, CreateContainerResponse, LinuxNamespace, PodSan
 use crate::fake_runtime::{self, FakeRuntime, Profile, Session};
 
 pub(crate) const SOCKET: &str = "/run/nri.sock";
-const LIMIT: Duration = Duration::from_secs(15);
+
+/// How long one thing may take. `BERTH_TEST_LIMIT` says another number of seconds, for machines that are emulated.
+fn limit() -> Duration {
+    let told =
+        std::env::var("BERTH_TEST_LIMIT").map(|seconds| seconds.parse().expect("BERTH_TEST_LIMIT is in seconds"));
+    Duration::from_secs(told.unwrap_or(15))
+}
 
 /// Runs `test` on an event loop, within a limit.
 pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(LIMIT * 3, test).await.expect("the test ends in time") })
+    runtime.block_on(async { tokio::time::timeout(limit() * 3, test).await.expect("the test ends in time") })
 }
 
 /// Waits until `condition` gives something.
 pub(crate) async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit();
     loop {
         if let Some(value) = condition() {
             return value;
