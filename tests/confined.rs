@@ -21,6 +21,8 @@ mod provision;
 #[path = "interpose/stage.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod stage;
+#[path = "common/task.rs"]
+mod task;
 
 #[path = "confined/calls.rs"]
 mod calls;

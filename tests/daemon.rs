@@ -17,6 +17,8 @@ mod session;
 #[path = "interpose/stage.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod stage;
+#[path = "common/task.rs"]
+mod task;
 
 #[path = "daemon/bad_input.rs"]
 mod bad_input;

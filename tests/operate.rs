@@ -7,6 +7,8 @@ mod isolated;
 #[path = "interpose/stage.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod stage;
+#[path = "common/task.rs"]
+mod task;
 
 #[path = "operate/scene.rs"]
 mod scene;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use berth::nri::Event;
 use nix::sys::signal::Signal;
@@ -13,6 +13,7 @@ use crate::client::{PATIENCE, UNIX, answers, loopback};
 use crate::fake_runtime::{FakeRuntime, Profile, Session};
 use crate::node::{Berth, Pod, SOCKET, eventually};
 use crate::stage;
+use crate::task::Task;
 
 const FILE: &str = "/run/config.yaml";
 const TCP: &str = "127.0.0.1:9470";
@@ -24,19 +25,6 @@ fn configuration(name: &str, listen: &str) -> String {
 
 fn run(words: &[&str]) {
     assert!(Command::new(words[0]).args(&words[1..]).status().unwrap().success(), "{words:?}");
-}
-
-/// A process in the network of a pod.
-fn task_in(pod: &Pod) -> Child {
-    let mut command = Command::new("nsenter");
-    let child =
-        command.arg(format!("--net={}", pod.file)).args(["sleep", "1000"]).stdout(Stdio::null()).spawn().unwrap();
-    let net = format!("/proc/{}/ns/net", child.id());
-    let inode = |path: &str| fs::metadata(path).ok().map(|data| std::os::unix::fs::MetadataExt::ino(&data));
-    while inode(&net) != inode(&pod.file) {
-        std::thread::yield_now();
-    }
-    child
 }
 
 /// A pod whose engine keeps its network outside of the directory of pins.
@@ -115,11 +103,10 @@ pub(crate) async fn with_pins(start: impl FnOnce() -> Berth) {
     asked().await;
 
     // Drained: its task outlives the engine's file.
-    let mut task = task_in(&pods[0]);
+    let task = Task::in_network(&pods[0].file);
     pods[0].engine_lets_go();
     berth.logged("event=Drain pin=berth-s1").await;
-    task.kill().unwrap();
-    task.wait().unwrap();
+    drop(task);
     pods[0].gone().await;
     // Healed: its pin was taken away.
     run(&["umount", "/run/netns/berth-s2"]);

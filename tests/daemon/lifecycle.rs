@@ -1,35 +1,13 @@
 //! What becomes of pins.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use berth::nri::Event;
 
 use crate::fake_runtime::{FakeRuntime, Profile};
 use crate::isolated;
 use crate::node::{Berth, Pod, SOCKET, block_on, command, eventually, ready};
-
-/// A process that ends with this, whatever comes of the test.
-struct Task(Child);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-/// A process in the pod's network.
-fn task_in(pod: &Pod) -> Task {
-    let mut task = Command::new("nsenter")
-        .arg(format!("--net={}", pod.pin().display()))
-        .args(["sh", "-c", "echo inside; exec sleep 1000"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut inside = [0; 7];
-    std::io::Read::read_exact(task.stdout.as_mut().unwrap(), &mut inside).unwrap();
-    Task(task)
-}
+use crate::task::Task;
 
 isolated! {
     fn stop_and_remove_in_any_order_and_number_release_nothing_that_the_engine_holds() {
@@ -73,7 +51,7 @@ isolated! {
             let (_runtime, session, berth) = ready(Profile::containerd_2_3(), || Berth::start(&[])).await;
             let pod = Pod::new("s1");
             session.event(Event::RunPodSandbox, Some(pod.message.clone()), None).await.unwrap();
-            let task = task_in(&pod);
+            let task = Task::in_network(pod.pin());
             session.event(Event::StopPodSandbox, Some(pod.message.clone()), None).await.unwrap();
             pod.engine_lets_go();
             berth.logged("event=Drain pin=berth-s1").await;
@@ -92,7 +70,7 @@ isolated! {
             for pod in [&lingers, &ends] {
                 session.event(Event::RunPodSandbox, Some(pod.message.clone()), None).await.unwrap();
             }
-            let _task = task_in(&lingers);
+            let _task = Task::in_network(lingers.pin());
             lingers.engine_lets_go();
             berth.logged("event=Drain pin=berth-lingers").await;
             ends.engine_lets_go();

@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::isolated;
-use crate::scene::{NETNS, Pod, RECORDS, Task, berth, failed, json, printed, settled};
+use crate::scene::{NETNS, Pod, RECORDS, berth, failed, json, printed, settled};
+use crate::task::Task;
 
 /// One pod in each state there is.
 struct All {

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
 use crate::stage;
+use crate::task::Task;
 
 /// The directory of the bundles, which no engine keeps there.
 pub(crate) const BUNDLES: &str = "/run/bundles/k8s.io";
@@ -14,22 +15,6 @@ pub(crate) const BUNDLES: &str = "/run/bundles/k8s.io";
 pub(crate) const NETNS: &str = "/run/netns";
 /// Where records are.
 pub(crate) const RECORDS: &str = "/run/berth/sandboxes";
-
-/// A process in a pod's namespace, as long as it lives.
-pub(crate) struct Task(Child);
-
-impl Task {
-    pub(crate) fn pid(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
 
 /// A pod's sandbox that an interposer has pinned.
 pub(crate) struct Pod {
@@ -69,17 +54,7 @@ impl Pod {
 
     /// A process that stays in it.
     pub(crate) fn task(&self) -> Task {
-        let mut task = Command::new("nsenter");
-        task.arg(format!("--net={}", self.file)).args(["sh", "-c", "echo in && exec sleep 1000"]);
-        let mut child = task.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = [0; 3];
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
-        let task = Task(child);
-        // The shell has said so before it became what it is to be.
-        while fs::read_to_string(format!("/proc/{}/comm", task.pid())).unwrap() != "sleep\n" {
-            std::thread::yield_now();
-        }
-        task
+        Task::in_network(&self.file)
     }
 
     /// What the engine does last when the pod is stopped.
